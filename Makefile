@@ -1,0 +1,63 @@
+# All of it runs on a machine that has only make and Python 3.11 or newer: try `make help`.
+# Another interpreter: `make lab PYTHON=python3.12`. More pytest options: `make test ARGS="-k bumps -x"`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+EXTRAS := lab,data,test,dev
+
+# Notebooks run on this environment's own kernel, whatever kernels the user has installed elsewhere.
+export JUPYTER_PREFER_ENV_PATH := 1
+unexport JUPYTER_PATH
+
+.DEFAULT_GOAL := help
+.PHONY: help install lab demo test browser lint notebooks constraints
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make .venv and install the package and its tools into it (1.5 GB; the other targets do it too)
+
+lab: $(INSTALLED) ## Open JupyterLab on the first notebook (prints its address; needs no browser of its own)
+	$(BIN)/vrrae-lab lab
+
+demo: $(INSTALLED) ## The main experiment without a browser, in its short form
+	$(BIN)/vrrae-lab run bumps --fast
+
+# One pytest run, so that its last line speaks for everything. (Not --nbmake-find-import-errors: it lets asserts fail.)
+test: $(INSTALLED) ## All tests: library, notebooks (short runs) and, where Chromium is found, JupyterLab
+	VRRAE_LAB_FAST=1 $(BIN)/python -m pytest --nbmake --nbmake-kernel=python3 --nbmake-timeout=300 tests notebooks $(ARGS)
+
+browser: $(INSTALLED) ## Only the tests that drive JupyterLab in Chromium; fails without Chromium
+	VRRAE_LAB_REQUIRE=browser $(BIN)/python -m pytest tests/browser $(ARGS)
+
+lint: $(INSTALLED) ## Style, types, the order of imports between modules, and that notebook outputs are up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tools/notebooks.py --check
+	$(BIN)/python -m pytest -q tests/test_ladder.py
+
+notebooks: $(INSTALLED) ## Run the notebooks in full and store their outputs (NAMES="03_bump_collapse.ipynb" for some)
+	$(BIN)/python tools/notebooks.py $(NAMES)
+
+# Direct addresses, editable installs and local builds (torch is one) are left out: a constraint is a name and a version.
+constraints: $(INSTALLED) ## Upgrade everything in .venv and write constraints.txt from it
+	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e ".[$(EXTRAS)]"
+	{ echo "# Made by \`make constraints\`: the versions this project is tried with."; \
+	  $(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | grep -viE '^(torch|rraes)=='; \
+	} > constraints.tmp
+	mv constraints.tmp constraints.txt
+	touch $(INSTALLED)
+
+# The stamp is written last: an install that was cut short is taken up again by the next `make`.
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) > /dev/null || \
+		{ echo "There is no '$(PYTHON)' here. Name your Python: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "vrrae_lab needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
+		{ echo "'$(PYTHON)' cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -e ".[$(EXTRAS)]" -c constraints.txt
+	@touch $@

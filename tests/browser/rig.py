@@ -1,0 +1,194 @@
+"""A JupyterLab server, a Chromium and the few gestures the browser tests need."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+SETTINGS = {
+    # No news pop-up over the notebook, and no look-ups on the network.
+    "@jupyterlab/apputils-extension:notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    },
+    # Cells out of sight are rendered too, so that every slider and picture is there to be found.
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+}
+CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+
+# The state of the notebook on screen: the first error message, or how many code cells have yet to run.
+PROGRESS = """() => {
+    const panel = jupyterapp.shell.currentWidget;
+    const cells = panel.content.widgets.map(cell => cell.model)
+        .filter(model => model.type === 'code' && model.sharedModel.source.trim());
+    const outputs = cells.flatMap(model => model.outputs.toJSON());
+    const error = outputs.find(output => output.output_type === 'error');
+    const waiting = cells.filter(model => model.executionCount === null).length;
+    const idle = panel.sessionContext.session?.kernel?.status === 'idle';
+    return {error: error ? error.traceback.join('\\n') : null, waiting, done: idle && waiting === 0};
+}"""
+PIXELS = """image => {
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    canvas.getContext('2d').drawImage(image, 0, 0);
+    return canvas.toDataURL();
+}"""
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test, or fail it where browser tests are demanded (`VRRAE_LAB_REQUIRE=browser`)."""
+    if "browser" in os.environ.get("VRRAE_LAB_REQUIRE", "").split(","):
+        pytest.fail(f"VRRAE_LAB_REQUIRE demands the browser tests, but {reason}")
+    pytest.skip(reason)
+
+
+def chromium_path() -> str:
+    """Where Chromium is; where there is none, the test is skipped or fails."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    unavailable("there is no Chromium on the PATH (Debian: apt-get install chromium)")
+
+
+@contextmanager
+def jupyterlab(folder: Path, state: Path) -> Iterator[str]:
+    """Serve `folder` with JupyterLab, all of whose own files are kept in `state`; yields the address."""
+    overrides = state / "settings" / "overrides.json"
+    overrides.parent.mkdir(parents=True)
+    overrides.write_text(json.dumps(SETTINGS))
+    port = _free_port()
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"]
+    command += [f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
+    command += [f"--LabApp.app_settings_dir={overrides.parent}"]
+    with open(state / "server.log", "wb") as log:
+        server = subprocess.Popen(command, env=_environment(state), stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _wait_for_server(server, f"http://127.0.0.1:{port}", state / "server.log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()  # it ends its kernels before it ends itself
+            server.wait(timeout=30)
+
+
+def _environment(state: Path) -> dict[str, str]:
+    environment = os.environ | {"VRRAE_LAB_FAST": "1", "JUPYTER_PREFER_ENV_PATH": "1"}
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        environment[name] = str(state / name.lower())
+    for name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH"):
+        environment.pop(name, None)  # a user's own kernels and settings have no say here
+    return environment
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_for_server(server: subprocess.Popen, address: str, log: Path, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{address}/api/status", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+@contextmanager
+def chromium() -> Iterator["Browser"]:
+    """A headless Chromium, the system's own."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        unavailable("playwright is not installed (it is in the `test` extra)")
+    executable = chromium_path()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+def open_notebook(page: "Page", address: str, name: str) -> None:
+    """Show the notebook `name` of the server at `address`, and wait for its kernel."""
+    page.goto(f"{address}/lab/tree/{name}?reset")
+    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session", timeout=60_000)
+    page.wait_for_function(
+        "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel?.status === 'idle'", timeout=60_000
+    )
+
+
+def run_all(page: "Page", seconds: float = 120) -> None:
+    """Run every cell of the notebook on screen; an error in a cell, or `seconds` gone by, fails."""
+    page.evaluate("() => { void jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    deadline = time.monotonic() + seconds
+    while not (progress := page.evaluate(PROGRESS))["done"]:
+        assert not progress["error"], f"a cell failed:\n{progress['error']}"
+        assert time.monotonic() < deadline, f"{progress['waiting']} cells have not run after {seconds:g} s"
+        page.wait_for_timeout(100)
+    assert not progress["error"], f"a cell failed:\n{progress['error']}"
+
+
+def sliders(page: "Page") -> "Locator":
+    """The handles of all sliders, in the order of the page."""
+    return page.locator(".jp-OutputArea .noUi-handle")
+
+
+def images(page: "Page") -> "Locator":
+    """All `ipywidgets.Image`, in the order of the page."""
+    return page.locator(".jp-OutputArea img.widget-image")
+
+
+def move_slider(page: "Page", number: int = 0, steps: int = 1) -> None:
+    """Move slider `number` by `steps` presses of an arrow key (negative: to the left)."""
+    sliders(page).nth(number).focus()
+    for _ in range(abs(steps)):
+        page.keyboard.press("ArrowRight" if steps > 0 else "ArrowLeft")
+
+
+def pixels(page: "Page", number: int = 0) -> str:
+    """What image `number` shows at this moment, as a data address; equal only for equal pixels."""
+    image = images(page).nth(number)
+    image.scroll_into_view_if_needed()
+    page.wait_for_function("image => image.checkVisibility() && image.naturalWidth > 0", arg=image.element_handle())
+    return image.evaluate(PIXELS)
+
+
+def settled_pixels(page: "Page", number: int = 0) -> str:
+    """What image `number` shows once it has stayed the same for 0.3 s: widgets may still draw after the last cell."""
+    before = None
+    while before != (now := pixels(page, number)):
+        before = now
+        page.wait_for_timeout(300)
+    return before
+
+
+def wait_for_new_pixels(page: "Page", before: str, number: int = 0, seconds: float = 10) -> str:
+    """Wait until image `number` no longer shows `before`, and return what it shows instead."""
+    deadline = time.monotonic() + seconds
+    while (after := pixels(page, number)) == before:
+        assert time.monotonic() < deadline, f"image {number} has not changed within {seconds:g} s"
+        page.wait_for_timeout(20)
+    return after
+
+
+def save_screenshot(page: "Page", name: str) -> None:
+    """Keep a picture of the page in the folder `VRRAE_LAB_SCREENSHOTS`, where that is set."""
+    if folder := os.environ.get("VRRAE_LAB_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")

@@ -1,0 +1,17 @@
+"""The notebooks as their readers meet them: JupyterLab, a slider, a picture."""
+
+import pytest
+
+from . import rig
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("name", ["00_start_here", "03_bump_collapse"])
+def test_moving_the_first_slider_changes_the_first_picture(page, address, name):
+    rig.open_notebook(page, address, f"{name}.ipynb")
+    rig.run_all(page)
+    before = rig.settled_pixels(page)
+    rig.move_slider(page)
+    rig.wait_for_new_pixels(page, before)
+    rig.save_screenshot(page, name)

@@ -1,0 +1,150 @@
+"""Run the notebooks and store their outputs (`make notebooks`), or with `--check` only look at them (`make lint`).
+
+A committed notebook carries static outputs, so that it teaches on a web page too, and a hash of the code that made
+them, so that outputs older than their code are noticed. It carries nothing that changes from machine to machine.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+
+from vrrae_lab.files import write_text
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+MAX_BYTES = 1_000_000
+MAX_LINES = 20
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+# What JupyterLab itself writes, so that opening and saving a notebook there does not change it.
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def code_cells(nb: NotebookNode) -> list[NotebookNode]:
+    """The code cells of `nb`, in order."""
+    return [cell for cell in nb.cells if cell.cell_type == "code"]
+
+
+def cells_sha256(nb: NotebookNode) -> str:
+    """A hash of all code; prose may change without making outputs stale."""
+    return hashlib.sha256("\n\0".join(cell.source for cell in code_cells(nb)).encode()).hexdigest()
+
+
+def clean(nb: NotebookNode) -> None:
+    """Drop from `nb`, in place, what differs between runs and machines or means nothing without a kernel.
+
+    That is: counts and timings, versions of the kernel, live widgets, and the error stream (progress bars).
+    """
+    nb.metadata.pop("widgets", None)
+    nb.metadata.kernelspec = dict(KERNELSPEC)
+    nb.metadata.language_info = {"name": "python"}
+    for cell in code_cells(nb):
+        cell.execution_count = None
+        cell.metadata.pop("execution", None)
+        cell.outputs = [output for output in cell.outputs if not (_is_widget(output) or _is_stderr(output))]
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = None
+
+
+def run(path: Path) -> None:
+    """Execute the notebook at `path` in full and replace it by its cleaned self; on any failure it stays as it was.
+
+    Raises:
+        CellExecutionError: if a cell fails.
+        ValueError: if the result is larger than `MAX_BYTES`.
+    """
+    nb = nbformat.read(path, as_version=4)
+    client = NotebookClient(nb, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    client.store_widget_state, client.record_timing, client.coalesce_streams = False, False, True
+    # Each plotly figure is kept twice: as a live chart, and as a picture for pages that show no plotly.
+    environment = os.environ | {"PLOTLY_RENDERER": "plotly_mimetype+png"}
+    environment.pop("VRRAE_LAB_FAST", None)
+    client.execute(env=environment)
+    for output in filter(_is_stderr, _outputs(nb)):
+        print(output.text, file=sys.stderr)  # a warning must not vanish unseen with the progress bars
+    clean(nb)
+    nb.metadata.setdefault("vrrae_lab", {})["cells_sha256"] = cells_sha256(nb)
+    text = nbformat.writes(nb) + "\n"
+    if (size := len(text.encode())) > MAX_BYTES:
+        raise ValueError(f"{path.name} would have {size:,} bytes, at most {MAX_BYTES:,}: show fewer or smaller figures")
+    write_text(path, text)
+
+
+def problems(path: Path) -> list[str]:
+    """What keeps the notebook at `path` from being committed, one line each."""
+    nb = nbformat.read(path, as_version=4)
+    cells, outputs = code_cells(nb), _outputs(nb)
+    longest = max((len(cell.source.splitlines()) for cell in cells), default=0)
+    size = path.stat().st_size
+    complaints = {
+        f"it has {size:,} bytes, at most {MAX_BYTES:,}": size > MAX_BYTES,
+        f"a code cell has {longest} lines, at most {MAX_LINES}": longest > MAX_LINES,
+        "no code cell asserts anything": not any(re.search(r"^\s*assert\b", cell.source, re.M) for cell in cells),
+        "it names no python3 kernel": nb.metadata.get("kernelspec", {}).get("name") != "python3",
+        "it holds widget state or views": "widgets" in nb.metadata or any(map(_is_widget, outputs)),
+        "it holds execution counts": any(item.get("execution_count") for item in [*cells, *outputs]),
+        "its outputs are older than its code": nb.metadata.get("vrrae_lab", {}).get("cells_sha256") != cells_sha256(nb),
+    }
+    return [complaint for complaint, holds in complaints.items() if holds]
+
+
+def main(arguments: list[str]) -> int:
+    """Run or check the named notebooks, or all of them; the exit status is 1 when one fails."""
+    parser = argparse.ArgumentParser(prog="tools/notebooks.py", description="Run the notebooks, or check them.")
+    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a path or a name in notebooks/ (all)")
+    parser.add_argument("--check", action="store_true", help="change nothing, say what is wrong")
+    options = parser.parse_args(arguments)
+    paths = [_find(name) for name in options.notebooks] or sorted(NOTEBOOKS.glob("*.ipynb"))
+    # A list, not a generator: every notebook gets its turn, also after one that failed.
+    return int(not all([(_check if options.check else _run)(path) for path in paths]))
+
+
+def _check(path: Path) -> bool:
+    found = problems(path)
+    for problem in found:
+        print(f"{path.name}: {problem}", file=sys.stderr)
+    return not found
+
+
+def _run(path: Path) -> bool:
+    start = time.monotonic()
+    try:
+        run(path)
+    except (CellExecutionError, ValueError) as error:
+        print(f"{path.name}: {error}", file=sys.stderr)
+        return False
+    print(f"{path.name}: {time.monotonic() - start:.0f} s, {path.stat().st_size / 1000:.0f} kB")
+    return True
+
+
+def _find(name: str) -> Path:
+    for path in (Path(name), NOTEBOOKS / name, NOTEBOOKS / f"{name}.ipynb"):
+        if path.is_file():
+            return path
+    sys.exit(f"no notebook {name!r}; there are: {', '.join(sorted(path.stem for path in NOTEBOOKS.glob('*.ipynb')))}")
+
+
+def _outputs(nb: NotebookNode) -> list[NotebookNode]:
+    return [output for cell in code_cells(nb) for output in cell.outputs]
+
+
+def _is_widget(output: NotebookNode) -> bool:
+    return WIDGET_VIEW in output.get("data", {})
+
+
+def _is_stderr(output: NotebookNode) -> bool:
+    return output.get("name") == "stderr"
+
+
+if __name__ == "__main__":
+    # The kernel of this environment, not one of the same name that the user installed elsewhere.
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,217 @@
+"""The command line: `vrrae-lab list`, `run`, `data`, `lab`.
+
+Exit status 0: done; 1: it failed; 2: wrong usage; 130: interrupted. Errors a user can cause are one line, no traceback.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def entry_point() -> None:
+    """The installed command."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line with these arguments and return its exit status, without ending the process."""
+    parser = _parser()
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has printed its message
+        return OK if stop.code in (0, None) else USAGE
+    from vrrae_lab.data import DataUnavailableError
+
+    try:
+        return arguments.command(arguments)
+    except _UsageError as error:
+        print(f"vrrae-lab: {error}", file=sys.stderr)
+        return USAGE
+    except (ValueError, OSError, DataUnavailableError) as error:
+        print(f"vrrae-lab: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("\nvrrae-lab: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+class _UsageError(Exception):
+    """The arguments are well-formed but ask for something that does not exist."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="vrrae-lab", description="Variational Rank Reduction Autoencoders, to try.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="list the experiments and the data sets")
+    listing.set_defaults(command=_list)
+
+    run = commands.add_parser("run", help="run an experiment, or go on with a half-done one")
+    run.add_argument("name", metavar="NAME", help="an experiment; see `vrrae-lab list`")
+    run.add_argument("--fast", action="store_true", help="a reduced setting of about two minutes, which says so")
+    run.add_argument("--seeds", type=_positive, metavar="N", help="runs per model")
+    run.add_argument("--seed", type=_natural, metavar="S", help="the first seed (0)")
+    run.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where results go (runs)")
+    run.add_argument("--data-dir", metavar="DIR", help="folder of the data cache")
+    run.add_argument("--manual-dir", metavar="DIR", help="folder with data files you downloaded yourself")
+    run.set_defaults(command=_run)
+
+    data = commands.add_parser("data", help="fetch a data set, or say where it was found")
+    data.add_argument("name", metavar="NAME", help="a data set; see `vrrae-lab list`")
+    data.add_argument("--data-dir", metavar="DIR", help="folder of the data cache")
+    data.add_argument("--manual-dir", metavar="DIR", help="folder with data files you downloaded yourself")
+    data.set_defaults(command=_data)
+
+    lab = commands.add_parser("lab", help="open the notebooks in JupyterLab")
+    lab.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="where the notebooks are, or a copy of them shall be"
+    )
+    lab.add_argument("--no-browser", action="store_true", help="only print the address")
+    lab.set_defaults(command=_lab)
+    return parser
+
+
+def _whole_number(least: int, text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
+    return value
+
+
+def _positive(text: str) -> int:
+    return _whole_number(1, text)
+
+
+def _natural(text: str) -> int:
+    return _whole_number(0, text)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from vrrae_lab.data import NAMES
+    from vrrae_lab.experiments import EXPERIMENTS
+
+    print("experiments (vrrae-lab run NAME):")
+    for name, experiment in EXPERIMENTS.items():
+        print(f"  {name:8} {experiment.description}")
+    print(f"data sets (vrrae-lab data NAME):\n  {', '.join(NAMES)}")
+    return OK
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from vrrae_lab.experiments import EXPERIMENTS
+    from vrrae_lab.files import write_text
+
+    if arguments.name not in EXPERIMENTS:
+        raise _UsageError(f"unknown experiment {arguments.name!r}: known are {', '.join(EXPERIMENTS)}")
+    kind = EXPERIMENTS[arguments.name]
+    experiment = kind.fast() if arguments.fast else kind()
+    asked = {
+        "num_seeds": arguments.seeds,
+        "seed": arguments.seed,
+        "data_dir": arguments.data_dir,
+        "manual_dir": arguments.manual_dir,
+    }
+    asked = {name: value for name, value in asked.items() if value is not None}
+    for name in asked.keys() - {f.name for f in fields(experiment)}:
+        raise _UsageError(f"{arguments.name} reads no data files: leave out --{name.replace('_', '-')}")
+    experiment = replace(experiment, **asked)
+    out = arguments.out / arguments.name
+    try:
+        record = experiment.run(out)
+    except KeyboardInterrupt:
+        print(f"\nfinished runs are kept in {out}: the same command goes on from there", file=sys.stderr)
+        raise
+    print(f"\n{experiment.table(record)}\n")
+    for name, figure in experiment.figures(record, out).items():
+        write_text(out / f"{name}.html", figure.to_html(include_plotlyjs=True))
+        print(f"figure: {out / name}.html")
+    print(f"record: {out / 'record.json'}")
+    return OK
+
+
+def _data(arguments: argparse.Namespace) -> int:
+    from vrrae_lab import data
+
+    if arguments.name not in data.NAMES:
+        raise _UsageError(f"unknown data set {arguments.name!r}: known are {', '.join(data.NAMES)}")
+    for split in ("train", "test"):
+        part = data.load(arguments.name, split, data_dir=arguments.data_dir, manual_dir=arguments.manual_dir)
+        height, width, channels = part.shape
+        print(f"{arguments.name} {split}: {len(part):,} images of {height}×{width}×{channels}")
+        for name, value in part.provenance.items():
+            print(f"  {name}: {value}")
+    return OK
+
+
+def _lab(arguments: argparse.Namespace) -> int:
+    source = notebooks_folder()
+    folder = arguments.folder
+    if folder is None:
+        in_clone = source.parent.name != "vrrae_lab"
+        folder = source if in_clone else Path("vrrae_lab_notebooks")
+    folder = folder.resolve()
+    copied = copy_notebooks(source, folder)
+    if copied:
+        print(f"copied {copied} notebooks to {folder}", flush=True)
+    if shutil.which("jupyter-lab", path=_path_with_scripts()) is None:
+        raise FileNotFoundError("JupyterLab is not installed: pip install 'vrrae_lab[lab]'")
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    command += [f"--LabApp.default_url=/lab/tree/{first_notebook(folder)}"]
+    command += ["--no-browser"] if arguments.no_browser else []
+    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    return subprocess.run(command, env=os.environ | {"PATH": _path_with_scripts()}).returncode
+
+
+def _path_with_scripts() -> str:
+    # without this a kernel or an extension of another environment on the path could be taken
+    return os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+
+
+def notebooks_folder() -> Path:
+    """Where the notebooks lie: in a clone beside the package, in an installed wheel inside it.
+
+    Raises:
+        FileNotFoundError: if neither is there.
+    """
+    package = Path(__file__).parent
+    for folder in (package / "notebooks", package.parent / "notebooks"):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError("this installation carries no notebooks: install the wheel or clone the repository")
+
+
+def copy_notebooks(source: Path, folder: Path) -> int:
+    """Copy the notebooks that `folder` does not have yet; none that a reader has worked in is overwritten.
+
+    Returns:
+        How many were copied.
+    """
+    if folder == source.resolve():
+        return 0
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [path for path in sorted(source.glob("*.ipynb")) if not (folder / path.name).exists()]
+    for path in missing:
+        shutil.copyfile(path, folder / path.name)
+    return len(missing)
+
+
+def first_notebook(folder: Path) -> str:
+    """The name of the notebook to open.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    names = sorted(path.name for path in folder.glob("*.ipynb"))
+    if not names:
+        raise FileNotFoundError(f"there are no notebooks in {folder}")
+    return names[0]

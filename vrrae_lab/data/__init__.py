@@ -1,0 +1,17 @@
+"""Data sets: the computed bumps, the digits of scikit-learn, and published image sets loaded by name."""
+
+from vrrae_lab.data.dataset import Dataset
+from vrrae_lab.data.images import NAMES, digits, load
+from vrrae_lab.data.sources import DataUnavailableError
+from vrrae_lab.data.synthetic import bumps, bumps_diagonal, bumps_test
+
+__all__ = [
+    "NAMES",
+    "DataUnavailableError",
+    "Dataset",
+    "bumps",
+    "bumps_diagonal",
+    "bumps_test",
+    "digits",
+    "load",
+]

@@ -1,0 +1,49 @@
+"""What a data set is here: images as float32, labels, and the scaling that was applied."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images with the facts needed to use them honestly.
+
+    The stored images are scaled; `raw = x * scale + offset` gives back the units of the source.
+
+    Attributes:
+        name: the data set and split, for titles and records.
+        x: images, batch first, channels last, float32.
+        labels: what is known of each image (a class, a bump's centre), or None.
+        offset: scalar subtracted from the raw images.
+        scale: scalar by which they were then divided.
+        provenance: where the images came from, as JSON-ready values.
+    """
+
+    name: str
+    x: Float[np.ndarray, "batch height width channels"]
+    labels: Shaped[np.ndarray, "batch ..."] | None = None
+    offset: float = 0.0
+    scale: float = 1.0
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of one image."""
+        height, width, channels = self.x.shape[1:]
+        return height, width, channels
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, n: int) -> "Dataset":
+        """The first `n` images.
+
+        Raises:
+            ValueError: if there are fewer than `n`, or `n` is below 1.
+        """
+        if not 1 <= n <= len(self):
+            raise ValueError(f"n = {n}, but {self.name} has {len(self)} images: ask for 1 to {len(self)}")
+        return replace(self, x=self.x[:n], labels=None if self.labels is None else self.labels[:n])

@@ -1,0 +1,186 @@
+"""The Gaussian-bump experiment of the VRRAE paper (Table 1, Figures 2 and 3), with seeds, floors and diagnostics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+import plotly.graph_objects as go
+
+from vrrae_lab import data, explore, figures, metrics
+from vrrae_lab.experiments import comparison
+from vrrae_lab.experiments.record import markdown_table, mean_std, reductions, settings_of
+from vrrae_lab.models import Autoencoder, in_batches
+
+TEST_KEY = 20250509  # one test set for all seeds and settings, so that their errors can be compared
+
+
+@dataclass(frozen=True)
+class Bumps:
+    """Four models on 100 bumps; the defaults are the paper's setting.
+
+    The losses are the paper's (`losses.PaperReconstruction`, `losses.PaperVariational`), hence the scale of `beta`.
+
+    Attributes:
+        image_size: pixels per side.
+        num_steps: updates; one epoch is one step, as 100 images hold one batch of 64.
+        batch_size: images per step.
+        learning_rate: of AdaBelief, constant.
+        beta: weight of the summed KL divergence.
+        latent_size: L of RRAE and VRRAE.
+        rank: k of RRAE and VRRAE, and the latent size of AE and VAE.
+        num_test: test images with independent coordinates.
+        num_generated: images for the random-generation error.
+        num_components: Gaussians in the mixture that generates.
+        num_seeds: runs per model.
+        seed: the first seed.
+    """
+
+    description: ClassVar[str] = "AE, VAE, RRAE and VRRAE on 100 Gaussian bumps: errors, generation, collapse"
+
+    image_size: int = 64
+    num_steps: int = 1280
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    beta: float = 1e-3
+    latent_size: int = 200
+    rank: int = 2
+    num_test: int = 1000
+    num_generated: int = 1000
+    num_components: int = 10
+    num_seeds: int = field(default=5, compare=False)
+    seed: int = field(default=0, compare=False)
+
+    @classmethod
+    def fast(cls) -> "Bumps":
+        """A reduced setting: two minutes on two CPU cores."""
+        return cls(image_size=32, num_steps=150, learning_rate=1e-3, num_test=400, num_generated=400, num_seeds=2)
+
+    def run(self, out: Path, *, progress: bool = True) -> dict[str, Any]:
+        """Train what is missing in `out`, evaluate, and write `out`/record.json; see `comparison.run`."""
+        seeds = range(self.seed, self.seed + self.num_seeds)
+        return comparison.run(self._plan(), seeds, out, progress=progress)
+
+    def _plan(self) -> comparison.Plan:
+        train = data.bumps(image_size=self.image_size)
+        test = data.bumps_test(self.num_test, self.image_size, key=jax.random.key(TEST_KEY))
+        diagonal = data.bumps_diagonal(image_size=self.image_size)
+
+        def evaluate(model: Autoencoder, key: jax.Array) -> dict[str, Any]:
+            return self._evaluate(model, train, test, diagonal, key)
+
+        return comparison.Plan(
+            name="bumps",
+            settings=settings_of(self),
+            candidates=comparison.four_models(train.shape, self.latent_size, self.rank, self.beta, self.beta),
+            x_train=train.x,
+            evaluate=evaluate,
+            floors={
+                "nearest training image": metrics.nearest_image_error(test.x, train.x),
+                f"linear, rank {self.rank}": metrics.linear_error(train.x, self.rank),
+                f"linear, rank {8 * self.rank}": metrics.linear_error(train.x, 8 * self.rank),
+            },
+            data={"train": train.provenance, "test": test.provenance, "reductions": reductions(self)},
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            num_steps=self.num_steps,
+        )
+
+    def _evaluate(
+        self, model: Autoencoder, train: data.Dataset, test: data.Dataset, diagonal: data.Dataset, key: jax.Array
+    ) -> dict[str, Any]:
+        posterior = model.encode(train.x)
+        means = np.asarray(posterior.mean)
+        generated = explore.generate(model, train.x, self.num_generated, num_components=self.num_components, key=key)
+        path = explore.coefficients(model, diagonal.x)
+        moving = np.ptp(path, axis=0).max() > 0
+        share, monotonicity = metrics.straightness(path) if moving else (None, None)
+        errors = {
+            name: metrics.relative_error(part.x, in_batches(model.reconstruct, part.x))
+            for name, part in (("train_error", train), ("test_error", test), ("diagonal_error", diagonal))
+        }
+        return errors | {
+            "generation_error": metrics.bump_fit_error(generated, train),
+            "active_units": metrics.active_units(means).tolist(),
+            "variance_of_means": means.var(axis=0).astype(float).tolist(),
+            "kl_per_coefficient": metrics.kl_per_coefficient(posterior),
+            "diagonal_share_on_a_line": share,
+            "diagonal_monotonicity": monotonicity,
+        }
+
+    @staticmethod
+    def table(record: Mapping[str, Any]) -> str:
+        """Table 1 with diagnostics, as Markdown: mean ± standard deviation over the seeds."""
+        rank = record["settings"]["rank"]
+        head = ["model", "parameters", "train %", "test %", "diagonal %", "generation %", "active", "KL (nats)", "line"]
+        rows = []
+        for name in _names(record):
+            own = [r for r in record["results"] if r["model"] == name]
+            kl = [None if v is None else sum(v) for v in comparison.of_model(record, name, "kl_per_coefficient")]
+            active = [sum(v) for v in comparison.of_model(record, name, "active_units")]
+            error = {
+                column: mean_std(comparison.of_model(record, name, f"{column}_error"))
+                for column in ("train", "test", "diagonal", "generation")
+            }
+            line = mean_std(comparison.of_model(record, name, "diagonal_share_on_a_line"), 3)
+            fraction = f"{mean_std(active)} of {rank}"
+            rows.append([name, f"{own[0]['parameters']:,}", *error.values(), fraction, mean_std(kl), line])
+        lines = [markdown_table(head, rows), ""]
+        lines += [f"floor: {name} {value:.1f} %" for name, value in record["floors"].items()]
+        lines.append(f"seeds {record['seeds'][0]} to {record['seeds'][-1]}; " + _collapse_report(record))
+        lines += [f"reduced: {', '.join(record['data']['reductions'])}"] if record["data"]["reductions"] else []
+        return "\n".join(lines)
+
+    def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
+        """The figures of the paper from the checkpoints in `out`, by file name without ending."""
+        seed = record["seeds"][0]
+        train = data.bumps(image_size=self.image_size)
+        diagonal = data.bumps_diagonal(image_size=self.image_size)
+        models = comparison.load_models(record, out, seed)
+        planes = {name: explore.coefficients(model, train.x)[:, :2] for name, model in models.items()}
+        paths = {name: explore.coefficients(model, diagonal.x)[:, :2] for name, model in models.items()}
+        key = jax.random.key(seed)
+        samples = [explore.generate(model, train.x, 10, key=key) for model in models.values()]
+        limits = (float(train.x.min()), float(train.x.max()))
+        errors = {name: comparison.of_model(record, name, "test_error") for name in _names(record)}
+        curves = {
+            name: np.asarray(r["convergence"]["curves"]["loss"], float)
+            for name in models
+            for r in record["results"]
+            if r["model"] == name and r["seed"] == seed
+        }
+        steps = record["results"][0]["convergence"]["steps"]
+        title = f"seed {seed}"
+        return {
+            "latent_plane": figures.latent_plane(planes, paths=paths, title=f"Coefficients of the bumps, {title}"),
+            "samples": figures.image_grid(
+                np.concatenate(samples), 10, title=f"Generated, {title}", row_names=list(models), limits=limits
+            ),
+            "errors": figures.seed_strip(
+                errors, title="Test error by seed", floors={"nearest training image": _nearest(record)}
+            ),
+            "training": figures.training_curves(curves, steps=steps, title=f"Training, {title}"),
+        }
+
+
+def _names(record: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(r["model"] for r in record["results"]))
+
+
+def _nearest(record: Mapping[str, Any]) -> float:
+    return record["floors"]["nearest training image"]
+
+
+def _collapse_report(record: Mapping[str, Any]) -> str:
+    """Which seeds of the variational models have a collapsed coefficient, in words."""
+    parts = []
+    for name in ("VAE", "VRRAE"):
+        own = [r for r in record["results"] if r["model"] == name]
+        collapsed = [r["seed"] for r in own if r["metrics"] and not all(r["metrics"]["active_units"])]
+        diverged = [r["seed"] for r in own if not r["metrics"]]
+        part = f"{name}: {len(collapsed)} of {len(own)} with a collapsed coefficient"
+        part += f" (seed {', '.join(map(str, collapsed))})" if collapsed else ""
+        parts.append(part + (f", {len(diverged)} diverged" if diverged else ""))
+    return "; ".join(parts)

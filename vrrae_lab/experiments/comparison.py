@@ -1,0 +1,231 @@
+"""The engine of the experiments: several models, each trained from several seeds, evaluated, recorded, resumable.
+
+Each (model, seed) leaves a checkpoint and a small JSON file as soon as it is finished. Running the same command again
+finds them and trains only what is missing; a folder that holds runs of other settings is refused.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from vrrae_lab import checkpoint
+from vrrae_lab.experiments.record import environment
+from vrrae_lab.files import write_json
+from vrrae_lab.losses import Loss, PaperReconstruction, PaperVariational
+from vrrae_lab.models import Autoencoder, build, freeze_basis, num_parameters
+from vrrae_lab.training import History, fit
+
+CURVE_POINTS = 128
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model of a comparison: the name of its constructor, the arguments, and the loss it is trained with."""
+
+    constructor: str
+    arguments: Mapping[str, Any]
+    loss: Loss
+
+
+def four_models(
+    shape: tuple[int, int, int], latent_size: int, rank: int, vae_beta: float, vrrae_beta: float
+) -> dict[str, Candidate]:
+    """AE, VAE, RRAE and VRRAE with the papers' losses; the first two have a latent vector of size `rank`."""
+    narrow = {"shape": shape, "latent_size": rank}
+    wide = {"shape": shape, "latent_size": latent_size, "rank": rank}
+    return {
+        "AE": Candidate("ae", narrow, PaperReconstruction()),
+        "VAE": Candidate("vae", narrow, PaperVariational(vae_beta)),
+        "RRAE": Candidate("rrae", wide, PaperReconstruction()),
+        "VRRAE": Candidate("vrrae", wide, PaperVariational(vrrae_beta)),
+    }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison, ready to run.
+
+    Attributes:
+        name: of the experiment.
+        settings: what decides the results, JSON-ready; runs of other settings are not mixed with these.
+        candidates: model name to how it is made and trained.
+        x_train: training images.
+        evaluate: (frozen model, key) to JSON-ready metrics.
+        floors: errors any model should beat.
+        data: provenance of the images.
+        batch_size: images per step.
+        learning_rate: of AdaBelief, constant.
+        num_steps: updates per run.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    candidates: Mapping[str, Candidate]
+    x_train: np.ndarray
+    evaluate: Callable[[Autoencoder, jax.Array], dict[str, Any]]
+    floors: Mapping[str, float]
+    data: Mapping[str, Any]
+    batch_size: int
+    learning_rate: float
+    num_steps: int
+
+
+def run(plan: Plan, seeds: range, out: Path, *, progress: bool = True) -> dict[str, Any]:
+    """Train and evaluate every model from every seed, and write `out`/record.json.
+
+    The seeds run one after another: on a CPU, training them side by side in one vmapped step costs more a seed (see
+    `benchmarks/seeds.py`).
+
+    Args:
+        plan: what to compare.
+        seeds: whole numbers; a seed decides initial weights, data order and noise.
+        out: folder of this experiment's results.
+        progress: whether to print a line and show a bar per run.
+
+    Returns:
+        The record, as written.
+
+    Raises:
+        ValueError: if `out` holds runs of other settings.
+        KeyboardInterrupt: if interrupted; finished runs stay in `out` and are used next time.
+    """
+    optimizer = optax.adabelief(plan.learning_rate)
+    results = []
+    for name, candidate in plan.candidates.items():
+        for seed in seeds:
+            stem = out / "runs" / f"{candidate.constructor}-seed{seed}"
+            result = _finished_run(stem, plan)
+            if result is None:
+                if progress:
+                    print(f"training {name}, seed {seed}, {plan.num_steps} steps", flush=True)
+                result = _train_and_evaluate(name, candidate, seed, plan, optimizer, stem, progress)
+            elif progress:
+                print(f"{name}, seed {seed}: found in {stem.parent}", flush=True)
+            results.append(result)
+    record = {
+        "experiment": plan.name,
+        "settings": dict(plan.settings),
+        "seeds": list(seeds),
+        "floors": dict(plan.floors),
+        "data": dict(plan.data),
+        "duration_seconds": round(sum(result["seconds"] for result in results), 1),
+        **environment(),
+        "results": results,
+    }
+    write_json(out / "record.json", record)
+    return record
+
+
+def _finished_run(stem: Path, plan: Plan) -> dict[str, Any] | None:
+    path = stem.with_suffix(".json")
+    if not path.exists() or not stem.with_suffix(".ckpt").exists():
+        return None
+    try:
+        found = json.loads(path.read_text())
+        settings = found["settings"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not the record of a run ({error}): remove it, and the run is made again"
+        ) from error
+    wanted = json.loads(json.dumps(dict(plan.settings)))  # tuples become lists, as in the file
+    differing = sorted(k for k in {*settings, *wanted} if settings.get(k) != wanted.get(k))
+    if differing:
+        differences = "; ".join(f"{k}: {settings.get(k)} there, {wanted.get(k)} now" for k in differing)
+        raise ValueError(
+            f"{path.parent} holds runs of other settings ({differences}): "
+            "choose another folder with --out, or remove that one"
+        )
+    return found["result"]
+
+
+def _train_and_evaluate(
+    name: str,
+    candidate: Candidate,
+    seed: int,
+    plan: Plan,
+    optimizer: optax.GradientTransformation,
+    stem: Path,
+    progress: bool,
+) -> dict[str, Any]:
+    started = time.perf_counter()
+    model_key, fit_key, evaluation_key = jax.random.split(jax.random.key(seed), 3)
+    model = build(candidate.constructor, dict(candidate.arguments), key=model_key)
+    model, history = fit(
+        model,
+        plan.x_train,
+        loss=candidate.loss,
+        optimizer=optimizer,
+        batch_size=plan.batch_size,
+        num_steps=plan.num_steps,
+        key=fit_key,
+        progress=progress,
+    )
+    if history.stopped == "interrupted":
+        raise KeyboardInterrupt
+    metrics: dict[str, Any] = {}
+    if history.stopped == "finished":
+        model = freeze_basis(model, plan.x_train)
+        metrics = plan.evaluate(model, evaluation_key)
+    result = {
+        "model": name,
+        "seed": seed,
+        "parameters": num_parameters(model),
+        "stopped": history.stopped,
+        "metrics": metrics,
+        "convergence": _convergence(history),
+        "compile_seconds": round(history.compile_seconds, 2),
+        "step_milliseconds": round(1000 * history.seconds / max(1, history.num_steps - 1), 2),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    notes = {"experiment": plan.name, "model": name, "seed": seed, "settings": dict(plan.settings)}
+    checkpoint.save(stem.with_suffix(".ckpt"), model, notes)
+    write_json(stem.with_suffix(".json"), {"settings": dict(plan.settings), "result": result})
+    return result
+
+
+def _convergence(history: History) -> dict[str, Any]:
+    """The loss curve, thinned out, and how much the loss still fell in the last tenth of the steps."""
+    steps = np.unique(np.linspace(0, history.num_steps - 1, CURVE_POINTS).astype(int))
+    tenth = max(1, history.num_steps // 10)
+    losses = history.terms["loss"].astype(float)
+    before, after = losses[-2 * tenth : -tenth], losses[-tenth:]
+    fall = 100 * (1 - after.mean() / before.mean()) if len(before) and np.isfinite(losses).all() else None
+    curves = {
+        name: [float(f"{value:.5g}") if np.isfinite(value) else None for value in values[steps].astype(float)]
+        for name, values in history.terms.items()
+    }
+    return {
+        "final_loss": float(after.mean()) if np.isfinite(after).all() else None,
+        "fall_in_last_tenth_percent": fall,
+        "steps": (steps + 1).tolist(),
+        "curves": curves,
+    }
+
+
+def of_model(record: Mapping[str, Any], name: str, metric: str) -> list[Any]:
+    """A metric of one model in every seed that finished.
+
+    Args:
+        record: as returned by `run`.
+        name: of the model.
+        metric: a key of the metrics.
+    """
+    return [r["metrics"][metric] for r in record["results"] if r["model"] == name and r["metrics"]]
+
+
+def load_models(record: Mapping[str, Any], out: Path, seed: int) -> dict[str, Autoencoder]:
+    """The trained models of one seed, by name, from the checkpoints in `out`; diverged ones are left out.
+
+    Raises:
+        FileNotFoundError: if a checkpoint is missing.
+    """
+    folder = out / "runs"
+    finished = [r["model"] for r in record["results"] if r["seed"] == seed and r["metrics"]]
+    return {name: checkpoint.load(folder / f"{name.lower()}-seed{seed}.ckpt")[0] for name in finished}

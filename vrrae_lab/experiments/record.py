@@ -1,0 +1,67 @@
+"""What every run leaves behind: one JSON file with settings, results, versions, device, command and duration."""
+
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import numpy as np
+
+PACKAGES = ("vrrae_lab", "jax", "jaxlib", "equinox", "optax", "numpy", "scikit-learn")
+
+
+def settings_of(experiment: Any) -> dict[str, Any]:
+    """The fields that decide each run of an experiment.
+
+    Not which seeds are run, so that a folder may be given more of them later, nor where data lies on a disk: those
+    fields are declared with `compare=False`.
+    """
+    return {f.name: getattr(experiment, f.name) for f in fields(experiment) if f.compare}
+
+
+def reductions(experiment: Any) -> list[str]:
+    """What an experiment's settings reduce or change against the paper's, as "name value instead of value"."""
+    full = settings_of(type(experiment)())
+    own = settings_of(experiment)
+    return [f"{name} {own[name]} instead of {full[name]}" for name in own if own[name] != full[name]]
+
+
+def environment() -> dict[str, Any]:
+    """Versions, device and command of this process."""
+    device = jax.devices()[0]
+    return {
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "device": {
+            "platform": device.platform,
+            "kind": device.device_kind,
+            "devices": jax.device_count(),
+            "cpu_cores": os.cpu_count(),
+        },
+        "command": " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+    }
+
+
+def mean_std(values: Sequence[float | None], digits: int = 1) -> str:
+    """ "mean ± sample standard deviation" of the values that exist, or a dash where none does."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    mean = f"{np.mean(known):.{digits}f}"
+    return mean if len(known) == 1 else f"{mean} ± {np.std(known, ddof=1):.{digits}f}"
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns also line up in a terminal; the first is flush left, the others right."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *rest = cells
+        padded = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
+        return f"| {' | '.join(padded)} |"
+
+    return "\n".join([line(head), line(rule), *(line(row) for row in rows)])

@@ -1,0 +1,205 @@
+"""Arrays in, plotly `Figure` out. Nothing is displayed by side effect, and nothing of this package is imported.
+
+Colours come from the Okabe–Ito palette and the cividis map, which colour-blind readers can tell apart.
+"""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Array, Float, UInt8
+from plotly.subplots import make_subplots
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+PATH_COLOUR = "#D55E00"
+
+Images = Float[np.ndarray, "count height width channels"] | Float[Array, "count height width channels"]
+
+
+def to_pixels(images: Images, limits: tuple[float, float] | None = None) -> UInt8[np.ndarray, "count height width 3"]:
+    """Images as 8-bit RGB: grey ones through the cividis map, colour ones as they are.
+
+    Args:
+        images: 1 or 3 channels.
+        limits: the values shown as the darkest and the brightest colour; by default the extremes of all the images.
+
+    Raises:
+        ValueError: if the images have neither 1 nor 3 channels.
+    """
+    images = np.asarray(images)
+    low, high = limits if limits is not None else (float(np.nanmin(images)), float(np.nanmax(images)))
+    unit = np.nan_to_num(np.clip((images - low) / max(high - low, 1e-12), 0, 1))
+    if images.shape[-1] == 3:
+        return np.round(255 * unit).astype(np.uint8)
+    if images.shape[-1] != 1:
+        raise ValueError(f"the images have {images.shape[-1]} channels: only 1 (grey) or 3 (colour) can be shown")
+    return _cividis()[np.round(255 * unit[..., 0]).astype(int)]
+
+
+def tile(
+    pixels: UInt8[np.ndarray, "count height width 3"], columns: int, gap: int = 1
+) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
+    """One picture of all images side by side, row by row, separated by white lines of `gap` pixels."""
+    count, height, width, _ = pixels.shape
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for i, picture in enumerate(pixels):
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
+def png(pixels: UInt8[np.ndarray, "height width 3"], magnify: int = 1) -> bytes:
+    """An 8-bit RGB picture as PNG, each pixel drawn as a square of `magnify` pixels."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    enlarged = pixels.repeat(magnify, axis=0).repeat(magnify, axis=1)
+    # level 1: an image on screen a few milliseconds sooner is worth more than a smaller one
+    Image.fromarray(enlarged).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def image_grid(
+    images: Images,
+    columns: int,
+    *,
+    title: str = "",
+    row_names: Sequence[str] = (),
+    limits: tuple[float, float] | None = None,
+    width: int = 700,
+) -> go.Figure:
+    """Images side by side as one picture.
+
+    Args:
+        images: at least one, 1 or 3 channels.
+        columns: images in a row.
+        title: above the picture.
+        row_names: a name for each row, shown at its left.
+        limits: see `to_pixels`.
+        width: of the figure, in pixels.
+    """
+    sheet = tile(to_pixels(images, limits), columns)
+    source = "data:image/png;base64," + base64.b64encode(png(sheet)).decode()
+    figure = go.Figure(go.Image(source=source, hoverinfo="skip"))
+    row_height = np.asarray(images).shape[1] + 1
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(
+        showgrid=False,
+        zeroline=False,
+        ticks="",
+        showticklabels=bool(row_names),
+        tickvals=[row_height * (i + 0.5) for i in range(len(row_names))],
+        ticktext=list(row_names),
+    )
+    margin_left = 20 + 7 * max((len(name) for name in row_names), default=0)
+    height = 60 + (width - margin_left - 20) * sheet.shape[0] / sheet.shape[1]
+    return _styled(figure, title, width, height, margin_left=margin_left)
+
+
+def latent_plane(
+    planes: Mapping[str, Float[np.ndarray, "count two"]],
+    *,
+    colour: Float[np.ndarray, " count"] | None = None,
+    paths: Mapping[str, Float[np.ndarray, "points two"]] | None = None,
+    title: str = "",
+    axis_names: tuple[str, str] = ("coefficient 1", "coefficient 2"),
+) -> go.Figure:
+    """The first two coefficients of each image as a scatter plot, one panel per model.
+
+    Args:
+        planes: model name to the coefficients of the same images.
+        colour: a value for each image, as the colour of its point.
+        paths: model name to a sequence of coefficients drawn as a line over the points (a motion, say).
+        title: above the panels.
+        axis_names: what the two axes show.
+    """
+    figure = make_subplots(cols=len(planes), rows=1, subplot_titles=list(planes), horizontal_spacing=0.06)
+    for column, (name, points) in enumerate(planes.items(), 1):
+        marker = {"size": 6, "color": PALETTE[0] if colour is None else colour, "colorscale": "Cividis"}
+        scatter = go.Scatter(x=points[:, 0], y=points[:, 1], mode="markers", marker=marker, name="images")
+        figure.add_trace(scatter.update(showlegend=column == 1), row=1, col=column)
+        if paths is not None:
+            path = paths[name]
+            line = {"color": PATH_COLOUR, "width": 3}
+            trace = go.Scatter(x=path[:, 0], y=path[:, 1], mode="lines", line=line, name="diagonal motion")
+            figure.add_trace(trace.update(showlegend=column == 1), row=1, col=column)
+    figure.update_xaxes(title=axis_names[0])
+    figure.update_yaxes(title=axis_names[1], col=1)
+    return _styled(figure, title, 120 + 290 * len(planes), 400)
+
+
+def training_curves(
+    curves: Mapping[str, Float[np.ndarray, " steps"]],
+    *,
+    steps: Sequence[int] | None = None,
+    title: str = "",
+    quantity: str = "loss",
+) -> go.Figure:
+    """A quantity against the number of steps, one line per name, on a logarithmic axis.
+
+    Args:
+        curves: name to values.
+        steps: the step of each value; by default 1, 2, ….
+        title: above the lines.
+        quantity: what the values are.
+    """
+    figure = go.Figure()
+    for i, (name, values) in enumerate(curves.items()):
+        line = {"color": PALETTE[i % len(PALETTE)], "width": 2}
+        x = np.arange(1, len(values) + 1) if steps is None else steps
+        figure.add_trace(go.Scatter(x=x, y=values, mode="lines", line=line, name=name))
+    figure.update_xaxes(title="step")
+    figure.update_yaxes(title=quantity, type="log")
+    return _styled(figure, title, 700, 400)
+
+
+def seed_strip(
+    values: Mapping[str, Sequence[float]],
+    *,
+    title: str = "",
+    quantity: str = "error (%)",
+    floors: Mapping[str, float] | None = None,
+) -> go.Figure:
+    """One point per seed for each model, its mean as a bar, and floors as dashed lines."""
+    figure = go.Figure()
+    names = list(values)
+    means = [float(np.mean(values[name])) for name in names]
+    figure.add_trace(go.Bar(x=names, y=means, marker_color="#BBBBBB", name="mean", width=0.5))
+    x = [name for name in names for _ in values[name]]
+    y = [value for name in names for value in values[name]]
+    marker = {"size": 9, "color": PALETTE[0], "line": {"width": 1, "color": "white"}}
+    figure.add_trace(go.Scatter(x=x, y=y, mode="markers", marker=marker, name="one seed"))
+    for i, (name, floor) in enumerate((floors or {}).items()):
+        line = {"color": PALETTE[1 + i % (len(PALETTE) - 1)], "dash": "dash"}
+        figure.add_hline(y=floor, line=line, annotation_text=name, annotation_position="top right")
+    figure.update_yaxes(title=quantity, rangemode="tozero")
+    return _styled(figure, title, 700, 420)
+
+
+def bars(values: Mapping[str, Sequence[float]], *, title: str = "", quantity: str = "") -> go.Figure:
+    """Groups of bars, one group per position and one colour per name (KL per coefficient, say)."""
+    figure = go.Figure()
+    for i, (name, heights) in enumerate(values.items()):
+        positions = [str(j + 1) for j in range(len(heights))]
+        figure.add_trace(go.Bar(x=positions, y=list(heights), name=name, marker_color=PALETTE[i % len(PALETTE)]))
+    figure.update_xaxes(title="coefficient")
+    figure.update_yaxes(title=quantity)
+    return _styled(figure, title, 700, 360)
+
+
+def _styled(figure: go.Figure, title: str, width: float, height: float, margin_left: int = 60) -> go.Figure:
+    margin = {"l": margin_left, "r": 20, "t": 50 if title else 30, "b": 50 if margin_left == 60 else 10}
+    return figure.update_layout(
+        template="plotly_white", title=title, width=int(width), height=int(height), margin=margin, font_size=13
+    )
+
+
+def _cividis() -> UInt8[np.ndarray, "256 3"]:
+    from plotly.colors import get_colorscale, sample_colorscale
+
+    colours = sample_colorscale(get_colorscale("Cividis"), np.linspace(0, 1, 256), colortype="tuple")
+    return np.round(255 * np.asarray(colours)).astype(np.uint8)

@@ -1,0 +1,197 @@
+r"""The truncated SVD as a differentiable layer.
+
+The papers write latent vectors as columns, $Y \in \mathbb{R}^{L \times N}$ with $Y = U \Sigma V^T$. Here a batch is
+batch-first, so every matrix is the transpose of the papers': `latents` $= Y^T = V \Sigma U^T$. The basis $U_k$ keeps
+its name and shape; the coefficients $\alpha = \Sigma_k V_k^T$ become `coefficients` $= \alpha^T$, one row per sample.
+
+**Derivative.** Write $\Lambda = \Sigma^2$ and $N = V^T\,dY^T\,U$ for a perturbation in the frame of the singular
+vectors. Differentiating $Y Y^T u_j = \lambda_j u_j$ and projecting on $u_i$ gives the rotation of the basis,
+
+$$\Omega_{ij} = u_i^T du_j = \frac{\sigma_j N_{ji} + \sigma_i N_{ij}}{\lambda_j - \lambda_i}, \qquad i \ne j,$$
+
+and outside the span of $U$ (only when the batch is smaller than the latent space) the directions behave as dropped
+ones of singular value zero, $du_j = \dots + (I - U U^T)\,dY\,v_j / \sigma_j$. As $Y^T U = V \Sigma$,
+
+$$dU_k = U\,\Omega_k + (I - U U^T)\,dY\,V_k \Sigma_k^{-1}, \qquad
+  d\alpha^T = dY^T U_k + V \Sigma\,\Omega_k .$$
+
+Only the columns $j \le k$ of $\Omega$ occur: pairs of one kept and one dropped direction, and pairs inside the kept
+block. The rule is linear in $dY$, so JAX transposes it into the reverse-mode gradient; no pair of two dropped
+directions is ever divided by its gap. A function that does not change when the kept frame is rotated, such as the
+low-rank product $U_k \alpha$, does not depend on the pairs inside the kept block, and leaving them out
+(`within_block=False`) keeps its gradient exact when kept singular values coincide.
+
+**Near ties.** A gap $d = \lambda_j - \lambda_i$ enters as $d / (d^2 + \delta^2)$, where $\delta$ is what rounding does
+to $d$. At a tie across the cut the map itself is discontinuous and all one can ask of a gradient is to be finite.
+
+Sources: Mounayer et al., *Variational Rank Reduction Autoencoders*, arXiv 2505.09458, Eq. 1 and 3; Mounayer et al.,
+*Rank Reduction Autoencoders*, arXiv 2405.13980, Eq. 2.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+class TruncatedSVD(NamedTuple):
+    """The first `rank` singular triplets of a batch of latents.
+
+    Attributes:
+        basis: orthonormal columns $U_k$; in each, the entry of largest magnitude is positive.
+        singular_values: in decreasing order.
+        coefficients: `latents @ basis`; column j has norm `singular_values[j]`.
+    """
+
+    basis: Float[Array, "latent_size rank"]
+    singular_values: Float[Array, " rank"]
+    coefficients: Float[Array, "batch rank"]
+
+
+def truncated_svd(latents: Float[Array, "batch latent_size"], rank: int, *, within_block: bool = True) -> TruncatedSVD:
+    r"""Truncated SVD of a batch of latents, $Y \approx U_k \alpha$ (VRRAE, Eq. 3).
+
+    Differentiable in forward and reverse mode; the derivation is in the module's docstring.
+
+    Args:
+        latents: one latent vector per row.
+        rank: how many singular directions to keep, $k$.
+        within_block: whether the derivative includes the rotation inside the kept block. Leave it out only where what
+            follows does not change under a rotation of the kept frame, or where a biased gradient is meant (the
+            "transport gauge", of lower variance when noise is drawn per coefficient).
+
+    Raises:
+        ValueError: if `rank` is below 1 or exceeds the smaller side of `latents`.
+    """
+    batch, latent_size = latents.shape
+    if not 1 <= rank <= min(batch, latent_size):
+        raise ValueError(
+            f"rank = {rank} does not fit latents of shape (batch {batch}, latent size {latent_size}): "
+            f"use a rank from 1 to {min(batch, latent_size)}, or a larger batch; a trained model encodes batches "
+            "smaller than its rank after freeze_basis"
+        )
+    return TruncatedSVD(*_truncated_svd(latents, rank, within_block))
+
+
+def _thin_svd(latents: Array) -> tuple[Array, Array, Array]:
+    """LAPACK's thin SVD as (V, sigma, U), with the sign convention of `TruncatedSVD` applied to both factors."""
+    left, singular_values, right = jnp.linalg.svd(latents, full_matrices=False)
+    basis = right.T
+    largest = jnp.argmax(jnp.abs(basis), axis=0)
+    sign = jnp.where(jnp.take_along_axis(basis, largest[None], axis=0)[0] < 0, -1, 1).astype(basis.dtype)
+    return left * sign, singular_values, basis * sign
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _truncated_svd(latents: Array, rank: int, within_block: bool) -> tuple[Array, Array, Array]:
+    left, singular_values, basis = _thin_svd(latents)
+    kept = singular_values[:rank]
+    return basis[:, :rank], kept, left[:, :rank] * kept
+
+
+@_truncated_svd.defjvp
+def _truncated_svd_jvp(
+    rank: int, within_block: bool, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
+    (latents,), (tangent,) = primals, tangents
+    left, singular_values, basis = _thin_svd(latents)
+    left_k, basis_k, kept = left[:, :rank], basis[:, :rank], singular_values[:rank]
+
+    # Everything below is divided by the largest singular value, so that squares of tiny or huge ones stay finite.
+    unit = jnp.where(singular_values[0] > 0, singular_values[0], 1)
+    s_all, s_kept = singular_values / unit, kept / unit
+    scaled = tangent / unit
+
+    towards_kept = left.T @ (scaled @ basis_k)  # N_ij, i any direction, j kept
+    from_kept = scaled.T @ left_k
+    from_kept_inside = basis.T @ from_kept  # N_ji
+    inverse_gap = _damped_inverse_gap(s_kept[None, :], s_all[:, None])
+    if not within_block:
+        inverse_gap = inverse_gap.at[:rank].set(0)
+    rotation = inverse_gap * (s_kept * from_kept_inside + s_all[:, None] * towards_kept)
+    outside = (from_kept - basis @ from_kept_inside) * (s_kept * _damped_inverse_gap(s_kept, jnp.zeros_like(s_kept)))
+
+    d_basis = basis @ rotation + outside
+    d_singular_values = unit * jnp.diagonal(towards_kept[:rank])
+    d_coefficients = tangent @ basis_k + left @ (singular_values[:, None] * rotation)
+    return (basis_k, kept, left_k * kept), (d_basis, d_singular_values, d_coefficients)
+
+
+def _damped_inverse_gap(kept: Array, other: Array) -> Array:
+    """1 / (kept² - other²) for singular values in units of the largest one, smoothed where rounding decides the gap.
+
+    A singular value carries a rounding error of about eps, hence the gap of squares one of eps·(kept + other); the
+    second term keeps the result finite when both vanish.
+    """
+    eps = jnp.finfo(kept.dtype).eps
+    gap = (kept - other) * (kept + other)
+    noise = (4 * eps * (kept + other)) ** 2 + (0.3 * eps**0.5) ** 4
+    return gap / (gap**2 + noise)
+
+
+class GramBasis:
+    """The basis of a whole data set's latents from one pass over its batches.
+
+    Accumulates the Gram matrix $\\sum_b Y_b Y_b^T$ in float64, so the eigenvectors are those of one exact SVD of all
+    the latents and do not depend on how they were batched. (Stacking the bases of the batches and decomposing the
+    stack, as the authors' code does, loses the order and the frame when batches share a span.)
+    """
+
+    def __init__(self, latent_size: int) -> None:
+        self._gram = np.zeros((latent_size, latent_size))
+        self._count = 0
+
+    def add(self, latents: Float[Array, "batch latent_size"] | Float[np.ndarray, "batch latent_size"]) -> None:
+        """Accumulate one batch of latents."""
+        batch = np.asarray(latents, dtype=np.float64)
+        self._gram += batch.T @ batch
+        self._count += len(batch)
+
+    def basis(self, rank: int) -> tuple[Float[np.ndarray, "latent_size rank"], Float[np.ndarray, " rank"]]:
+        """The first `rank` basis vectors and singular values of all latents added so far.
+
+        Raises:
+            ValueError: if `rank` is below 1 or exceeds the latent size or the number of latents, or if the latents
+                are not finite.
+        """
+        limit = min(len(self._gram), self._count)
+        if not 1 <= rank <= limit:
+            raise ValueError(
+                f"rank = {rank}, but {self._count} latents of size {len(self._gram)} have {limit} singular directions"
+            )
+        if not np.isfinite(self._gram).all():
+            raise ValueError("the latents contain NaN or infinity: the model has diverged or its input is not finite")
+        eigenvalues, vectors = np.linalg.eigh(self._gram)
+        basis = vectors[:, ::-1][:, :rank]
+        largest = np.abs(basis).argmax(axis=0)
+        signs = np.where(basis[largest, np.arange(rank)] < 0, -1.0, 1.0)
+        return basis * signs, np.sqrt(np.clip(eigenvalues[::-1][:rank], 0, None))
+
+
+def gram_basis(
+    batches: Iterable[Float[Array, "_ latent_size"]], rank: int
+) -> tuple[Float[np.ndarray, "latent_size rank"], Float[np.ndarray, " rank"]]:
+    """Basis and singular values of the latents in `batches`, as if stacked into one matrix; see `GramBasis`.
+
+    Raises:
+        ValueError: if there is no batch, or as `GramBasis.basis`.
+    """
+    gram: GramBasis | None = None
+    for latents in batches:
+        if gram is None:
+            gram = GramBasis(latents.shape[1])
+        gram.add(latents)
+    if gram is None:
+        raise ValueError("no batches of latents were given: there is nothing to take a basis of")
+    return gram.basis(rank)
+
+
+def subspace_angle(a: Float[Array, "latent_size rank"], b: Float[Array, "latent_size rank"]) -> float:
+    """Largest principal angle between the spans of two bases, in radians (0: same span)."""
+    from scipy.linalg import subspace_angles
+
+    return float(subspace_angles(np.asarray(a), np.asarray(b))[0])

@@ -1,0 +1,107 @@
+"""The convolutional encoder and decoder of the papers; both map whole batches.
+
+Encoder: two 3×3 convolutions of stride 2 (channels → 32 → 64) with ReLU, then one linear map. Decoder: a linear map,
+four transposed convolutions that each double the image (32 → 256 → 128 → 32 → 8) with ReLU, then one convolution
+whose kernel is chosen so that the result has the input's size, with no activation.
+
+Source: Mounayer et al., *Variational Rank Reduction Autoencoders*, arXiv 2505.09458, Table A.3-1.
+"""
+
+import math
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, Key
+
+from vrrae_lab.convolution import Convolution, TransposedConvolution
+
+Shape = tuple[int, int, int]
+
+
+class ConvEncoder(eqx.Module):
+    """Images to latent vectors.
+
+    Attributes:
+        shape: (height, width, channels) of one image.
+        latent_size: length of one latent vector.
+    """
+
+    convolutions: tuple[Convolution, Convolution]
+    linear: eqx.nn.Linear
+    shape: Shape = eqx.field(static=True)
+    latent_size: int = eqx.field(static=True)
+
+    def __init__(self, shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> None:
+        """`key` draws the initial weights.
+
+        Raises:
+            ValueError: if a side of the image is below 4 pixels or a size is below 1.
+        """
+        _check_sizes(shape, latent_size)
+        height, width, channels = shape
+        keys = jax.random.split(key, 3)
+        self.convolutions = (
+            Convolution(channels, 32, (3, 3), stride=2, padding=1, key=keys[0]),
+            Convolution(32, 64, (3, 3), stride=2, padding=1, key=keys[1]),
+        )
+        self.linear = eqx.nn.Linear(64 * math.ceil(height / 4) * math.ceil(width / 4), latent_size, key=keys[2])
+        self.shape, self.latent_size = shape, latent_size
+
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch latent_size"]:
+        hidden = x
+        for convolution in self.convolutions:
+            hidden = jax.nn.relu(convolution(hidden))
+        return jax.vmap(self.linear)(hidden.reshape(len(x), -1))
+
+
+class ConvDecoder(eqx.Module):
+    """Latent vectors to images.
+
+    Attributes:
+        shape: (height, width, channels) of one image.
+        latent_size: length of one latent vector.
+    """
+
+    linear: eqx.nn.Linear
+    convolutions: tuple[TransposedConvolution, ...]
+    last: Convolution
+    shape: Shape = eqx.field(static=True)
+    latent_size: int = eqx.field(static=True)
+
+    def __init__(self, shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> None:
+        """`key` draws the initial weights.
+
+        Raises:
+            ValueError: if a side of the image is below 4 pixels or a size is below 1.
+        """
+        _check_sizes(shape, latent_size)
+        height, width, channels = shape
+        start = self._start_size(shape)
+        keys = jax.random.split(key, 6)
+        self.linear = eqx.nn.Linear(latent_size, 32 * math.prod(start), key=keys[0])
+        widths = (32, 256, 128, 32, 8)
+        self.convolutions = tuple(TransposedConvolution(widths[i], widths[i + 1], key=keys[i + 1]) for i in range(4))
+        # four doublings of ceil(size / 16) overshoot by less than 16 pixels; the last kernel takes them off
+        kernel_size = (16 * start[0] - height + 1, 16 * start[1] - width + 1)
+        self.last = Convolution(8, channels, kernel_size, key=keys[5])
+        self.shape, self.latent_size = shape, latent_size
+
+    @staticmethod
+    def _start_size(shape: Shape) -> tuple[int, int]:
+        return math.ceil(shape[0] / 16), math.ceil(shape[1] / 16)
+
+    def __call__(self, latents: Float[Array, "batch latent_size"]) -> Float[Array, "batch height width channels"]:
+        hidden = jax.vmap(self.linear)(latents).reshape(len(latents), *self._start_size(self.shape), 32)
+        for convolution in self.convolutions:
+            hidden = jax.nn.relu(convolution(hidden))
+        return self.last(hidden)
+
+
+def _check_sizes(shape: Shape, latent_size: int) -> None:
+    if len(shape) != 3 or min(shape[:2]) < 4 or shape[2] < 1:
+        raise ValueError(
+            f"shape = {shape}: images are (height, width, channels), at least 4×4 pixels and 1 channel; "
+            "add a last axis to grey images with x[..., None]"
+        )
+    if latent_size < 1:
+        raise ValueError(f"latent_size = {latent_size}: use 1 or more")
