@@ -14,7 +14,7 @@ Sources: Mounayer et al., arXiv 2505.09458, section 3 (VRRAE) and arXiv 2405.139
 arXiv 1312.6114 (VAE).
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -32,6 +32,7 @@ class Draw(NamedTuple):
     latents: Float[Array, "batch decoder_size"]
 
 
+@runtime_checkable
 class Bottleneck(Protocol):
     """The three calls described in the module's docstring."""
 

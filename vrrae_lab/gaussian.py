@@ -1,6 +1,6 @@
 r"""Posteriors over latent coefficients: a diagonal Gaussian, and its deterministic limit, a point mass."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Key
 LOG_2_PI = 1.8378770664093453
 
 
+@runtime_checkable
 class Posterior(Protocol):
     """What the encoder knows of a batch's coefficients: a mean, and how to draw from it."""
 

@@ -12,7 +12,7 @@ which changes while the model learns. Copying a value of β from one convention 
 Sources: Kingma & Welling, arXiv 1312.6114, Eq. 3; Higgins et al. 2017 (β); Mounayer et al., arXiv 2505.09458, Eq. 2.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -26,6 +26,7 @@ from vrrae_lab.models import Autoencoder
 Terms = dict[str, Float[Array, ""]]
 
 
+@runtime_checkable
 class Loss(Protocol):
     """Value to minimise, and its named parts for the history."""
 

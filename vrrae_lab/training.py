@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
+from threadpoolctl import threadpool_limits
 
 from vrrae_lab.losses import Loss
 from vrrae_lab.models import Autoencoder, Images, check_images
@@ -95,7 +96,9 @@ def fit(
     chunks: list[dict[str, np.ndarray]] = []
     stopped: Literal["finished", "interrupted", "diverged"] = "finished"
     step, count = 0, 1
-    with _progress_bar(num_steps, progress) as bar, _deferred_interrupt() as interrupt:
+    # LAPACK's threads spin after each SVD and take the cores from XLA's: a third of a step's time on two cores
+    blas = threadpool_limits(limits=1, user_api="blas")
+    with blas, _progress_bar(num_steps, progress) as bar, _deferred_interrupt() as interrupt:
         while step < num_steps and stopped == "finished":
             called, pending = time.perf_counter(), []
             for s in range(step, min(step + count, num_steps)):

@@ -1,0 +1,48 @@
+"""Settings that hold for every test, made before anything imports the library."""
+
+import zlib
+
+import hypothesis
+import jax
+import jaxtyping
+import pytest
+
+# The shapes in the library's annotations are checked at every call, in tests only.
+jaxtyping.install_import_hook("vrrae_lab", "beartype.beartype")
+
+# A vector silently added to a matrix is more often a mistake than meant.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The first call of a jitted function compiles, so a deadline would fail it; the same examples on every machine.
+hypothesis.settings.register_profile("vrrae_lab", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("vrrae_lab")
+
+
+@pytest.fixture
+def getkey(request):
+    """A function that gives another key at each call; the same ones at each run of the same test."""
+    key = jax.random.key(zlib.crc32(request.node.name.encode()))
+
+    def getkey():
+        nonlocal key
+        key, fresh = jax.random.split(key)
+        return fresh
+
+    return getkey
+
+
+@pytest.fixture
+def x64():
+    """Let jax compute in float64 during this test."""
+    # the option, because the context manager has not the same place in all versions of jax this package runs on
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@pytest.fixture
+def unchecked():
+    """Switch the checks of annotations off during this test, to meet the library as its users do."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
