@@ -11,7 +11,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab demo test browser lint notebooks constraints
+.PHONY: help install lab demo test browser lint notebooks shipped constraints
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lint: $(INSTALLED) ## Style, types, the order of imports between modules, and th
 
 notebooks: $(INSTALLED) ## Run the notebooks in full and store their outputs (NAMES="03_bump_collapse.ipynb" for some)
 	$(BIN)/python tools/notebooks.py $(NAMES)
+
+shipped: $(INSTALLED) ## Train the models and make the records that come with the package (goes on where it was stopped)
+	$(BIN)/python tools/ship.py
 
 # Direct addresses, editable installs and local builds (torch is one) are left out: a constraint is a name and a version.
 constraints: $(INSTALLED) ## Upgrade everything in .venv and write constraints.txt from it

@@ -8,7 +8,7 @@ import jaxtyping
 import pytest
 
 # The shapes in the library's annotations are checked at every call, in tests only.
-jaxtyping.install_import_hook("vrrae_lab", "beartype.beartype")
+jaxtyping.install_import_hook("vrrae_lab", "checking.typechecker")
 
 # A vector silently added to a matrix is more often a mistake than meant.
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -38,6 +38,14 @@ def x64():
     jax.config.update("jax_enable_x64", True)
     yield
     jax.config.update("jax_enable_x64", False)
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """Compile without optimising, for modules whose tests compile many programs and run each once."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture

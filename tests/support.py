@@ -1,9 +1,15 @@
 """What several test modules need."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import equinox as eqx
+import jax
 import pytest
+
+from vrrae_lab import models
 
 
 def shared_data() -> Path:
@@ -18,3 +24,38 @@ def shared_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+class LinearEncoder(eqx.Module):
+    """In place of `ConvEncoder`: one linear map."""
+
+    linear: eqx.nn.Linear
+
+    def __init__(self, shape: tuple[int, int, int], latent_size: int, *, key: jax.Array) -> None:
+        self.linear = eqx.nn.Linear(shape[0] * shape[1] * shape[2], latent_size, key=key)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return jax.vmap(self.linear)(x.reshape(len(x), -1))
+
+
+class LinearDecoder(eqx.Module):
+    """In place of `ConvDecoder`: one linear map."""
+
+    linear: eqx.nn.Linear
+    shape: tuple[int, int, int] = eqx.field(static=True)
+
+    def __init__(self, shape: tuple[int, int, int], latent_size: int, *, key: jax.Array) -> None:
+        self.linear = eqx.nn.Linear(latent_size, shape[0] * shape[1] * shape[2], key=key)
+        self.shape = shape
+
+    def __call__(self, latents: jax.Array) -> jax.Array:
+        return jax.vmap(self.linear)(latents).reshape(len(latents), *self.shape)
+
+
+@contextmanager
+def linear_nets() -> Iterator[None]:
+    """Let the named constructors make linear models, whose steps compile in a tenth of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "ConvEncoder", LinearEncoder)
+        patch.setattr(models, "ConvDecoder", LinearDecoder)
+        yield

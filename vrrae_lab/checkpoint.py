@@ -31,7 +31,8 @@ def save(path: str | os.PathLike[str], model: Autoencoder, notes: dict[str, Any]
         notes: JSON-ready values to keep with the model (data set, seed, settings …).
 
     Raises:
-        ValueError: if the model was composed by hand, so that a file cannot say how to build it.
+        ValueError: if the model was composed by hand, so that a file cannot say how to build it, or the notes are too
+            long or contain NaN or infinity.
     """
     if model.recipe is None:
         raise ValueError(
@@ -50,8 +51,11 @@ def save(path: str | os.PathLike[str], model: Autoencoder, notes: dict[str, Any]
         "bytes": len(arrays),
         "sha256": hashlib.sha256(arrays).hexdigest(),
     }
+    line = json.dumps(header, allow_nan=False).encode() + b"\n"
+    if len(line) > LONGEST_HEADER:
+        raise ValueError(f"the notes make a header of {len(line):,} bytes: keep it below {LONGEST_HEADER:,}")
     with atomic_file(path) as file:
-        file.write(json.dumps(header, allow_nan=False).encode() + b"\n" + arrays)
+        file.write(line + arrays)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Autoencoder, dict[str, Any]]:
@@ -80,6 +84,20 @@ def load(path: str | os.PathLike[str]) -> tuple[Autoencoder, dict[str, Any]]:
         raise ValueError(f"{path} does not fit this version of vrrae_lab: {error}") from error
 
 
+def shipped(name: str) -> Path:
+    """The checkpoint of a model that comes with the package.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    folder = Path(__file__).parent / "shipped"
+    path = folder / f"{name}.ckpt"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.ckpt")))
+        raise ValueError(f"no model {name!r} comes with the package: there are {known}")
+    return path
+
+
 def _header(path: Path, line: bytes) -> dict[str, Any]:
     try:
         header = json.loads(line)
@@ -93,7 +111,7 @@ def _header(path: Path, line: bytes) -> dict[str, Any]:
 
 def _skeleton(header: dict[str, Any]) -> Autoencoder:
     """A model of the right structure; its numbers are replaced by the file's."""
-    arguments = {name: tuple(v) if isinstance(v, list) else v for name, v in header["arguments"].items()}
+    arguments = {name: tuple(v) if isinstance(v, list) else v for name, v in dict(header["arguments"]).items()}
     model = build(header["constructor"], arguments, key=jax.random.key(0))
     if header["frozen_basis"] and not is_frozen(model):
         basis = model.bottleneck.basis  # type: ignore[attr-defined]

@@ -157,7 +157,7 @@ def _lab(arguments: argparse.Namespace) -> int:
     source = notebooks_folder()
     folder = arguments.folder
     if folder is None:
-        in_clone = source.parent.name != "vrrae_lab"
+        in_clone = source.parent != Path(__file__).parent
         folder = source if in_clone else Path("vrrae_lab_notebooks")
     folder = folder.resolve()
     copied = copy_notebooks(source, folder)

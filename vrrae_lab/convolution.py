@@ -82,7 +82,7 @@ class Convolution(eqx.Module):
     def __call__(
         self, x: Float[Array, "batch height width in_channels"]
     ) -> Float[Array, "batch out_height out_width out_channels"]:
-        return convolve(x, self.weight, stride=self.stride, padding=self.padding) + self.bias
+        return convolve(x, self.weight, stride=self.stride, padding=self.padding) + self.bias[None, None, None, :]
 
 
 class TransposedConvolution(eqx.Module):
@@ -103,7 +103,7 @@ class TransposedConvolution(eqx.Module):
     def __call__(
         self, x: Float[Array, "batch height width in_channels"]
     ) -> Float[Array, "batch 2*height 2*width out_channels"]:
-        return convolve_transposed(x, self.weight) + self.bias
+        return convolve_transposed(x, self.weight) + self.bias[None, None, None, :]
 
 
 def _initial(

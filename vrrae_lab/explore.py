@@ -24,10 +24,11 @@ def coefficients(model: Autoencoder, x: Images) -> Float[np.ndarray, "batch rank
 
 def generate(
     model: Autoencoder, x_train: Images, num_images: int, *, num_components: int = 10, key: Key[Array, ""]
-) -> Float[np.ndarray, "batch height width channels"]:
+) -> Float[np.ndarray, "num_images height width channels"]:
     """New images: a Gaussian mixture is fitted to the training coefficients, and its samples are decoded.
 
-    The mixture is scikit-learn's, with full covariances, fitted to coefficients scaled to unit variance.
+    The mixture is scikit-learn's, with full covariances, fitted to coefficients centred and scaled to unit
+    variance.
 
     Args:
         model: a frozen model.
@@ -58,14 +59,16 @@ def sample_mixture(
     if not np.isfinite(z).all():
         raise ValueError("the coefficients contain NaN or infinity: the model has diverged")
     seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
+    z = np.asarray(z, float)
+    centre, spread = z.mean(axis=0), z.std(axis=0)
     # a collapsed coefficient has next to no spread; dividing by it would only blow up rounding errors
-    spread = np.maximum(z.std(axis=0), 1e-6 * max(float(z.std(axis=0).max()), 1e-30))
+    spread = np.maximum(spread, 1e-6 * (spread.max() or 1.0))
     mixture = GaussianMixture(num_components, random_state=seed, max_iter=500)
     with warnings.catch_warnings():
         # fewer distinct points than components, as in a wholly collapsed model, still give a valid mixture
         warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture.fit(np.asarray(z / spread, float))
-    return (mixture.sample(num_samples)[0] * spread).astype(np.float32)
+        mixture.fit((z - centre) / spread)
+    return (mixture.sample(num_samples)[0] * spread + centre).astype(np.float32)
 
 
 def interpolate(

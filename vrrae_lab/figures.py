@@ -96,7 +96,7 @@ def image_grid(
         ticktext=list(row_names),
     )
     margin_left = 20 + 7 * max((len(name) for name in row_names), default=0)
-    height = 60 + (width - margin_left - 20) * sheet.shape[0] / sheet.shape[1]
+    height = round(60 + (width - margin_left - 20) * sheet.shape[0] / sheet.shape[1])
     return _styled(figure, title, width, height, margin_left=margin_left)
 
 
@@ -164,9 +164,10 @@ def seed_strip(
     quantity: str = "error (%)",
     floors: Mapping[str, float] | None = None,
 ) -> go.Figure:
-    """One point per seed for each model, its mean as a bar, and floors as dashed lines."""
+    """One point per seed for each model, its mean as a bar, and floors as dashed lines; models without values are left
+    out."""
     figure = go.Figure()
-    names = list(values)
+    names = [name for name in values if len(values[name])]
     means = [float(np.mean(values[name])) for name in names]
     figure.add_trace(go.Bar(x=names, y=means, marker_color="#BBBBBB", name="mean", width=0.5))
     x = [name for name in names for _ in values[name]]
@@ -191,10 +192,10 @@ def bars(values: Mapping[str, Sequence[float]], *, title: str = "", quantity: st
     return _styled(figure, title, 700, 360)
 
 
-def _styled(figure: go.Figure, title: str, width: float, height: float, margin_left: int = 60) -> go.Figure:
+def _styled(figure: go.Figure, title: str, width: int, height: int, margin_left: int = 60) -> go.Figure:
     margin = {"l": margin_left, "r": 20, "t": 50 if title else 30, "b": 50 if margin_left == 60 else 10}
     return figure.update_layout(
-        template="plotly_white", title=title, width=int(width), height=int(height), margin=margin, font_size=13
+        template="plotly_white", title=title, width=width, height=height, margin=margin, font_size=13
     )
 
 

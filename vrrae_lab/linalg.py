@@ -82,7 +82,7 @@ def _thin_svd(latents: Array) -> tuple[Array, Array, Array]:
     left, singular_values, right = jnp.linalg.svd(latents, full_matrices=False)
     basis = right.T
     largest = jnp.argmax(jnp.abs(basis), axis=0)
-    sign = jnp.where(jnp.take_along_axis(basis, largest[None], axis=0)[0] < 0, -1, 1).astype(basis.dtype)
+    sign = jnp.where(jnp.take_along_axis(basis, largest[None], axis=0) < 0, -1, 1).astype(basis.dtype)
     return left * sign, singular_values, basis * sign
 
 
@@ -90,7 +90,7 @@ def _thin_svd(latents: Array) -> tuple[Array, Array, Array]:
 def _truncated_svd(latents: Array, rank: int, within_block: bool) -> tuple[Array, Array, Array]:
     left, singular_values, basis = _thin_svd(latents)
     kept = singular_values[:rank]
-    return basis[:, :rank], kept, left[:, :rank] * kept
+    return basis[:, :rank], kept, left[:, :rank] * kept[None, :]
 
 
 @_truncated_svd.defjvp
@@ -112,13 +112,14 @@ def _truncated_svd_jvp(
     inverse_gap = _damped_inverse_gap(s_kept[None, :], s_all[:, None])
     if not within_block:
         inverse_gap = inverse_gap.at[:rank].set(0)
-    rotation = inverse_gap * (s_kept * from_kept_inside + s_all[:, None] * towards_kept)
-    outside = (from_kept - basis @ from_kept_inside) * (s_kept * _damped_inverse_gap(s_kept, jnp.zeros_like(s_kept)))
+    rotation = inverse_gap * (s_kept[None, :] * from_kept_inside + s_all[:, None] * towards_kept)
+    inverse = s_kept * _damped_inverse_gap(s_kept, jnp.zeros_like(s_kept))  # 1 / sigma_j
+    outside = (from_kept - basis @ from_kept_inside) * inverse[None, :]
 
     d_basis = basis @ rotation + outside
     d_singular_values = unit * jnp.diagonal(towards_kept[:rank])
     d_coefficients = tangent @ basis_k + left @ (singular_values[:, None] * rotation)
-    return (basis_k, kept, left_k * kept), (d_basis, d_singular_values, d_coefficients)
+    return (basis_k, kept, left_k * kept[None, :]), (d_basis, d_singular_values, d_coefficients)
 
 
 def _damped_inverse_gap(kept: Array, other: Array) -> Array:
@@ -148,7 +149,8 @@ class GramBasis:
     def add(self, latents: Float[Array, "batch latent_size"] | Float[np.ndarray, "batch latent_size"]) -> None:
         """Accumulate one batch of latents."""
         batch = np.asarray(latents, dtype=np.float64)
-        self._gram += batch.T @ batch
+        with np.errstate(invalid="ignore"):  # `basis` says what is wrong with latents that are not finite
+            self._gram += batch.T @ batch
         self._count += len(batch)
 
     def basis(self, rank: int) -> tuple[Float[np.ndarray, "latent_size rank"], Float[np.ndarray, " rank"]]:
@@ -173,7 +175,7 @@ class GramBasis:
 
 
 def gram_basis(
-    batches: Iterable[Float[Array, "_ latent_size"]], rank: int
+    batches: Iterable[Float[Array, "_ latent_size"] | Float[np.ndarray, "_ latent_size"]], rank: int
 ) -> tuple[Float[np.ndarray, "latent_size rank"], Float[np.ndarray, " rank"]]:
     """Basis and singular values of the latents in `batches`, as if stacked into one matrix; see `GramBasis`.
 
@@ -190,7 +192,10 @@ def gram_basis(
     return gram.basis(rank)
 
 
-def subspace_angle(a: Float[Array, "latent_size rank"], b: Float[Array, "latent_size rank"]) -> float:
+def subspace_angle(
+    a: Float[Array, "latent_size rank"] | Float[np.ndarray, "latent_size rank"],
+    b: Float[Array, "latent_size rank"] | Float[np.ndarray, "latent_size rank"],
+) -> float:
     """Largest principal angle between the spans of two bases, in radians (0: same span)."""
     from scipy.linalg import subspace_angles
 

@@ -12,6 +12,7 @@ from vrrae_lab.data.synthetic import SPREAD, bump_images
 from vrrae_lab.gaussian import DiagonalGaussian, Posterior
 
 Samples = Float[np.ndarray, "batch ..."] | Float[Array, "batch ..."]
+TrainingSamples = Float[np.ndarray, "train_batch ..."] | Float[Array, "train_batch ..."]
 
 ACTIVE_VARIANCE = 0.01
 
@@ -31,7 +32,7 @@ def relative_error(x: Samples, x_hat: Samples) -> float:
     return float(100 * np.linalg.norm(x_hat - x) / norm)
 
 
-def nearest_image_error(x: Samples, x_train: Samples) -> float:
+def nearest_image_error(x: Samples, x_train: TrainingSamples) -> float:
     """Relative error, in percent, of answering each image with the nearest training image: a floor for memory."""
     flat, train = (np.asarray(a, float).reshape(len(a), -1) for a in (x, x_train))
     squares = (flat**2).sum(1)[:, None] + (train**2).sum(1) - 2 * flat @ train.T

@@ -6,7 +6,7 @@ A model is an encoder, a bottleneck and a decoder; a new variant is a new bottle
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -265,8 +265,7 @@ def _assemble(
     shape: Shape, latent_size: int, bottleneck: Bottleneck, key: Key[Array, ""], recipe: Recipe
 ) -> Autoencoder:
     encoder_key, decoder_key = jax.random.split(key)
-    height, width, channels = shape
-    shape = (height, width, channels)  # a list, say, would not be hashable
+    shape = cast(Shape, tuple(shape))  # a list, say, would not be hashable
     return Autoencoder(
         encoder=ConvEncoder(shape, latent_size, key=encoder_key),
         bottleneck=bottleneck,

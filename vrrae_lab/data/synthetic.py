@@ -50,13 +50,13 @@ def bumps(num_images: int = 100, image_size: int = 64) -> Dataset:
         Images standardised by their own scalar mean and standard deviation; `labels` are the centres (batch, 2).
 
     Raises:
-        ValueError: if `num_images` is not a square of 2 or more, or the images are smaller than 8 pixels.
+        ValueError: if `num_images` is not a square number of 4 or more, or the images are smaller than 8 pixels.
     """
     side = math.isqrt(max(num_images, 0))
     if side < 2 or side * side != num_images:
         near = max(side, 2)
         raise ValueError(
-            f"num_images = {num_images} is not a square number, and the centres form a square grid: "
+            f"num_images = {num_images} is not a square number of 4 or more, and the centres form a square grid: "
             f"use {near * near} or {(near + 1) ** 2}"
         )
     axis = np.linspace(-CENTRE_LIMIT, CENTRE_LIMIT, side)

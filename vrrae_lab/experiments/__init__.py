@@ -1,5 +1,6 @@
 """The papers' tables and figures as small frozen dataclasses: settings in, a record and its table out."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -7,7 +8,9 @@ from typing import Any, ClassVar, Protocol
 import plotly.graph_objects as go
 
 from vrrae_lab.experiments.bumps import Bumps
+from vrrae_lab.experiments.comparison import of_model
 from vrrae_lab.experiments.mnist import Mnist
+from vrrae_lab.experiments.record import shipped_record
 
 
 class Experiment(Protocol):
@@ -17,6 +20,9 @@ class Experiment(Protocol):
 
     @classmethod
     def fast(cls) -> "Experiment": ...
+
+    @classmethod
+    def tiny(cls) -> "Experiment": ...
 
     def run(self, out: Path, *, progress: bool = True) -> dict[str, Any]: ...
 
@@ -28,4 +34,13 @@ class Experiment(Protocol):
 
 EXPERIMENTS: dict[str, type[Bumps] | type[Mnist]] = {"bumps": Bumps, "mnist": Mnist}
 
-__all__ = ["EXPERIMENTS", "Bumps", "Experiment", "Mnist"]
+
+def short_run(kind: type[Bumps] | type[Mnist]) -> Bumps | Mnist:
+    """The setting a notebook runs: the fast one, or a tiny one where the environment has VRRAE_LAB_FAST=1.
+
+    The tiny one only shows that everything works; its results mean nothing.
+    """
+    return kind.tiny() if os.environ.get("VRRAE_LAB_FAST") == "1" else kind.fast()
+
+
+__all__ = ["EXPERIMENTS", "Bumps", "Experiment", "Mnist", "of_model", "shipped_record", "short_run"]

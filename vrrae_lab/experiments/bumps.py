@@ -1,7 +1,7 @@
 """The Gaussian-bump experiment of the VRRAE paper (Table 1, Figures 2 and 3), with seeds, floors and diagnostics."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -57,6 +57,11 @@ class Bumps:
     def fast(cls) -> "Bumps":
         """A reduced setting: two minutes on two CPU cores."""
         return cls(image_size=32, num_steps=150, learning_rate=1e-3, num_test=400, num_generated=400, num_seeds=2)
+
+    @classmethod
+    def tiny(cls) -> "Bumps":
+        """Seconds; for tests. Its results mean nothing."""
+        return replace(cls.fast(), image_size=16, num_steps=8, latent_size=16, num_test=50, num_generated=50)
 
     def run(self, out: Path, *, progress: bool = True) -> dict[str, Any]:
         """Train what is missing in `out`, evaluate, and write `out`/record.json; see `comparison.run`."""
@@ -142,16 +147,15 @@ class Bumps:
         planes = {name: explore.coefficients(model, train.x)[:, :2] for name, model in models.items()}
         paths = {name: explore.coefficients(model, diagonal.x)[:, :2] for name, model in models.items()}
         key = jax.random.key(seed)
-        samples = [explore.generate(model, train.x, 10, key=key) for model in models.values()]
+        samples = [
+            explore.generate(model, train.x, 10, num_components=self.num_components, key=key)
+            for model in models.values()
+        ]
         limits = (float(train.x.min()), float(train.x.max()))
         errors = {name: comparison.of_model(record, name, "test_error") for name in _names(record)}
-        curves = {
-            name: np.asarray(r["convergence"]["curves"]["loss"], float)
-            for name in models
-            for r in record["results"]
-            if r["model"] == name and r["seed"] == seed
-        }
-        steps = record["results"][0]["convergence"]["steps"]
+        convergence = {r["model"]: r["convergence"] for r in record["results"] if r["seed"] == seed}
+        curves = {name: np.asarray(convergence[name]["curves"]["loss"], float) for name in models}
+        steps = convergence[next(iter(models))]["steps"]  # the same for all that finished
         title = f"seed {seed}"
         return {
             "latent_plane": figures.latent_plane(planes, paths=paths, title=f"Coefficients of the bumps, {title}"),

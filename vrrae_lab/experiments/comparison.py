@@ -98,8 +98,8 @@ def run(plan: Plan, seeds: range, out: Path, *, progress: bool = True) -> dict[s
     """
     optimizer = optax.adabelief(plan.learning_rate)
     results = []
-    for name, candidate in plan.candidates.items():
-        for seed in seeds:
+    for seed in seeds:  # the outer loop, so that a run cut short has compared all models from the first seeds
+        for name, candidate in plan.candidates.items():
             stem = out / "runs" / f"{candidate.constructor}-seed{seed}"
             result = _finished_run(stem, plan)
             if result is None:
@@ -129,7 +129,7 @@ def _finished_run(stem: Path, plan: Plan) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(path.read_text())
-        settings = found["settings"]
+        settings, result = dict(found["settings"]), found["result"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is not the record of a run ({error}): remove it, and the run is made again"
@@ -142,7 +142,7 @@ def _finished_run(stem: Path, plan: Plan) -> dict[str, Any] | None:
             f"{path.parent} holds runs of other settings ({differences}): "
             "choose another folder with --out, or remove that one"
         )
-    return found["result"]
+    return result
 
 
 def _train_and_evaluate(
@@ -225,7 +225,10 @@ def load_models(record: Mapping[str, Any], out: Path, seed: int) -> dict[str, Au
 
     Raises:
         FileNotFoundError: if a checkpoint is missing.
+        ValueError: if all models of this seed diverged.
     """
     folder = out / "runs"
     finished = [r["model"] for r in record["results"] if r["seed"] == seed and r["metrics"]]
+    if not finished:
+        raise ValueError(f"every model of seed {seed} diverged, so there is none to draw: try a smaller learning rate")
     return {name: checkpoint.load(folder / f"{name.lower()}-seed{seed}.ckpt")[0] for name in finished}

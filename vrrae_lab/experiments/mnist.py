@@ -1,7 +1,7 @@
 """The four models on MNIST (VRRAE paper, Table 2): reconstruction, collapse diagnostics, samples, interpolations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,7 +42,7 @@ class Mnist:
 
     num_train: int = 60_000
     num_test: int = 10_000
-    num_epochs: float = 20
+    num_epochs: float = 20.0
     batch_size: int = 576
     learning_rate: float = 1e-3
     vae_beta: float = 1e-3
@@ -57,7 +57,12 @@ class Mnist:
     @classmethod
     def fast(cls) -> "Mnist":
         """A reduced setting: two minutes on two CPU cores, on 2,000 real training images."""
-        return cls(num_train=2000, num_test=500, num_epochs=5, batch_size=64)
+        return cls(num_train=2000, num_test=500, num_epochs=5.0, batch_size=64)
+
+    @classmethod
+    def tiny(cls) -> "Mnist":
+        """Seconds; for tests. Its results mean nothing."""
+        return replace(cls.fast(), num_train=128, num_test=50, num_epochs=1.0, latent_size=24)
 
     def run(self, out: Path, *, progress: bool = True) -> dict[str, Any]:
         """Train what is missing in `out`, evaluate, and write `out`/record.json; see `comparison.run`.
@@ -124,14 +129,14 @@ class Mnist:
         paths = [explore.interpolate(model, test.x[:1], test.x[1:2], 12)[0] for model in models.values()]
         return {
             "samples": figures.image_grid(
-                np.concatenate(samples), 12, title=f"Generated, seed {seed}", row_names=list(models), limits=(0, 1)
+                np.concatenate(samples), 12, title=f"Generated, seed {seed}", row_names=list(models), limits=(0.0, 1.0)
             ),
             "interpolations": figures.image_grid(
                 np.concatenate(paths),
                 12,
                 title=f"Between two test images, seed {seed}",
                 row_names=list(models),
-                limits=(0, 1),
+                limits=(0.0, 1.0),
             ),
         }
 

@@ -1,17 +1,33 @@
 """What every run leaves behind: one JSON file with settings, results, versions, device, command and duration."""
 
+import json
 import os
 import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
 PACKAGES = ("vrrae_lab", "jax", "jaxlib", "equinox", "optax", "numpy", "scikit-learn")
+
+
+def shipped_record(name: str) -> dict[str, Any]:
+    """A record that comes with the package (made by `make shipped`).
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    folder = Path(__file__).parent.parent / "records"
+    path = folder / f"{name}.json"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.json")))
+        raise ValueError(f"no record {name!r} comes with the package: there are {known}")
+    return json.loads(path.read_text())
 
 
 def settings_of(experiment: Any) -> dict[str, Any]:
@@ -45,7 +61,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def mean_std(values: Sequence[float | None], digits: int = 1) -> str:
+def mean_std(values: Sequence[float | int | None], digits: int = 1) -> str:
     """ "mean ± sample standard deviation" of the values that exist, or a dash where none does."""
     known = [value for value in values if value is not None]
     if not known:

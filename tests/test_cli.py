@@ -1,0 +1,396 @@
+"""The command line: exit statuses, what is printed where, what is left behind."""
+
+import dataclasses
+import functools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optax
+import pytest
+from support import linear_nets
+
+from vrrae_lab import checkpoint, cli, data
+from vrrae_lab.cli import copy_notebooks, first_notebook, main, notebooks_folder
+from vrrae_lab.experiments import EXPERIMENTS, Bumps, comparison
+
+TINY = Bumps(
+    image_size=8,
+    num_steps=2,
+    batch_size=8,
+    latent_size=4,
+    num_test=100,
+    num_generated=100,
+    num_components=2,
+    num_seeds=1,
+)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[type]:
+    """Let the experiment "tiny" be known: seconds of linear bumps."""
+
+    class Tiny(Bumps):
+        description = "for this test"
+
+        def __new__(cls, *arguments: Any, **settings: Any) -> Any:
+            return TINY
+
+        fast = classmethod(lambda cls: dataclasses.replace(TINY, num_steps=1))
+
+    monkeypatch.setitem(EXPERIMENTS, "tiny", Tiny)
+    monkeypatch.setattr(optax, "adabelief", functools.cache(optax.sgd))
+    with linear_nets():
+        yield Tiny
+
+
+class Output:
+    """What a command wrote, and its exit status."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *argv: str) -> None:
+        self.status = main(argv)
+        self.out, self.err = capsys.readouterr()
+
+
+# ---- usage
+
+
+def test_list_names_experiments_and_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "list")
+    assert output.status == 0 and output.err == ""
+    for name, experiment in EXPERIMENTS.items():
+        assert f"  {name} " in output.out and experiment.description in output.out
+    assert ", ".join(data.NAMES) in output.out
+
+
+WRONG_USAGE: dict[str, tuple[list[str], list[str]]] = {
+    "no command": ([], ["COMMAND"]),
+    "unknown command": (["walk"], ["walk", "list", "run", "data", "lab"]),
+    "unknown experiment": (["run", "lumps"], ["unknown experiment 'lumps'", "bumps, mnist"]),
+    "unknown data set": (["data", "dogs"], ["unknown data set 'dogs'", "bumps, digits, mnist"]),
+    "unknown option": (["run", "bumps", "--slow"], ["--slow"]),
+    "no experiment": (["run"], ["NAME"]),
+    "no seeds": (["run", "bumps", "--seeds", "0"], ["--seeds", "'0' is not a whole number of 1 or more"]),
+    "seeds in words": (["run", "bumps", "--seeds", "two"], ["'two' is not a whole number of 1 or more"]),
+    "half a seed": (["run", "bumps", "--seeds", "1.5"], ["'1.5' is not a whole number"]),
+    "negative seed": (["run", "bumps", "--seed", "-1"], ["--seed", "'-1' is not a whole number of 0 or more"]),
+    "data folder for bumps": (["run", "bumps", "--data-dir", "x"], ["bumps reads no data files", "--data-dir"]),
+    "manual folder for bumps": (["run", "bumps", "--manual-dir", "x"], ["reads no data files", "--manual-dir"]),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_USAGE)
+def test_wrong_usage_is_status_2_and_explained(
+    case: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    argv, facts = WRONG_USAGE[case]
+    output = Output(capsys, *argv)
+    assert output.status == 2 and output.out == ""
+    for fact in facts:
+        assert fact in output.err
+    assert "Traceback" not in output.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "run", "--help")
+    assert output.status == 0 and "--seeds" in output.out
+
+
+def test_installed_command() -> None:
+    """The real thing, as a process of its own."""
+    script = Path(sys.executable).with_name("vrrae-lab")
+    done = subprocess.run([script, "list"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "bumps" in done.stdout and "digits" in done.stdout
+
+
+def test_entry_point_ends_the_process_with_the_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["vrrae-lab", "run", "lumps"])
+    with pytest.raises(SystemExit) as stop:
+        cli.entry_point()
+    assert stop.value.code == 2
+    assert "lumps" in capsys.readouterr().err
+
+
+# ---- run
+
+
+def test_run_leaves_record_figures_and_checkpoints(
+    tiny: type, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = Output(capsys, "run", "tiny", "--out", str(tmp_path))
+    assert output.status == 0
+    record = json.loads((tmp_path / "tiny" / "record.json").read_text())
+    assert record["settings"]["num_steps"] == 2 and record["seeds"] == [0]
+    assert f"\n{TINY.table(record)}\n" in output.out
+    assert f"record: {tmp_path / 'tiny' / 'record.json'}" in output.out
+    for name in ("latent_plane", "samples", "errors", "training"):
+        page = tmp_path / "tiny" / f"{name}.html"
+        assert f"figure: {page}" in output.out
+        text = page.read_text()
+        assert "Plotly.newPlot" in text and len(text) > 1_000_000  # plotly itself is inside, so it works offline
+    assert sorted(path.name for path in (tmp_path / "tiny" / "runs").iterdir()) == [
+        f"{model}-seed0.{ending}" for model in ("ae", "rrae", "vae", "vrrae") for ending in ("ckpt", "json")
+    ]
+    checkpoint.load(tmp_path / "tiny" / "runs" / "vrrae-seed0.ckpt")
+
+    again = Output(capsys, "run", "tiny", "--out", str(tmp_path))
+    assert again.status == 0 and again.out.count("found in") == 4 and "training VAE" not in again.out
+    other = Output(capsys, "run", "tiny", "--fast", "--out", str(tmp_path))
+    assert other.status == 1
+    assert other.err.startswith("vrrae-lab: ") and "num_steps: 2 there, 1 now" in other.err
+    assert other.err.count("\n") == 1
+
+
+class Recorded:
+    """In place of an experiment's `run`: keeps what was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, outcome: BaseException) -> None:
+        self.asked: list[tuple[Any, Path]] = []
+        self.outcome = outcome
+        recorded = self
+
+        def run(experiment: Any, out: Path, *, progress: bool = True) -> Any:
+            recorded.asked.append((experiment, out))
+            raise recorded.outcome
+
+        for kind in set(EXPERIMENTS.values()):
+            monkeypatch.setattr(kind, "run", run)
+
+
+def test_options_reach_the_experiment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = Recorded(monkeypatch, ValueError("enough"))
+    monkeypatch.chdir(tmp_path)
+    main(["run", "bumps"])
+    main(["run", "bumps", "--fast", "--seeds", "7", "--seed", "3", "--out", "there"])
+    main(["run", "mnist", "--data-dir", "a", "--manual-dir", "b"])
+    (full, out), (fast, there), (mnist, _) = recorded.asked
+    assert (full, full.num_seeds, full.seed, out) == (Bumps(), 5, 0, Path("runs/bumps"))
+    assert (fast, fast.num_seeds, fast.seed, there) == (Bumps.fast(), 7, 3, Path("there/bumps"))
+    assert (mnist.data_dir, mnist.manual_dir, mnist.num_train) == ("a", "b", 60_000)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [ValueError("no good"), OSError("no good"), FileNotFoundError("no good"), data.DataUnavailableError("no good")],
+    ids=lambda outcome: type(outcome).__name__,
+)
+def test_failure_is_status_1_and_one_line(
+    outcome: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Recorded(monkeypatch, outcome)
+    output = Output(capsys, "run", "bumps")
+    assert (output.status, output.out, output.err) == (1, "", "vrrae-lab: no good\n")
+
+
+def test_mistakes_of_our_own_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    Recorded(monkeypatch, ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError):
+        main(["run", "bumps"])
+
+
+def test_interrupt_is_status_130_and_says_how_to_go_on(
+    tiny: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit, calls = comparison.fit, []
+
+    def interrupted_second(*arguments: Any, **options: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(comparison, "fit", interrupted_second)
+    output = Output(capsys, "run", "tiny", "--out", str(tmp_path))
+    assert output.status == 130
+    assert f"finished runs are kept in {tmp_path / 'tiny'}: the same command goes on from there" in output.err
+    assert "vrrae-lab: interrupted" in output.err and "Traceback" not in output.err
+    assert len(list((tmp_path / "tiny" / "runs").glob("*.ckpt"))) == 1
+
+
+def test_mnist_without_data_or_network_fails_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorflow_datasets")
+    import requests
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise requests.ConnectionError("no network in this test")
+
+    monkeypatch.setattr(requests, "head", refuse)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for command in (["run", "mnist", "--fast", "--out", str(tmp_path / "runs")], ["data", "mnist"]):
+        started = time.monotonic()
+        output = Output(capsys, *command, "--data-dir", str(tmp_path / "data"))
+        assert time.monotonic() - started < 5
+        assert output.status == 1 and output.out == ""
+        assert output.err.startswith("vrrae-lab: mnist is not on this machine")
+        for fact in ("no network in this test", "Remedies", "manual_dir=", "train-images-idx3-ubyte.gz"):
+            assert fact in output.err
+        assert "Traceback" not in output.err
+    assert not (tmp_path / "runs").exists()
+
+
+# ---- data
+
+
+def test_data_says_what_it_found(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "data", "digits")
+    assert output.status == 0 and output.err == ""
+    assert "digits train: 1,437 images of 8×8×1" in output.out
+    assert "digits test: 360 images of 8×8×1" in output.out
+    assert "found: scikit-learn" in output.out
+
+
+def test_manual_folder_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = str(tmp_path / "missing")
+    output = Output(capsys, "data", "mnist", "--manual-dir", missing, "--data-dir", str(tmp_path))
+    assert output.status == 1 and missing in output.err and output.err.count("\n") == 1
+
+
+# ---- lab
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, Any]]]:
+    """The processes that would have been started, in place of JupyterLab."""
+    calls: list[tuple[list[str], dict[str, Any]]] = []
+
+    def run(command: list[str], **options: Any) -> SimpleNamespace:
+        calls.append((command, options))
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return calls
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone in a folder of the package's own name, with three notebooks."""
+    package = tmp_path / "vrrae_lab" / "vrrae_lab"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
+    return put_notebooks(tmp_path / "vrrae_lab" / "notebooks")
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed wheel, which carries its notebooks inside the package."""
+    package = tmp_path / "site-packages" / "vrrae_lab"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
+    return put_notebooks(package / "notebooks")
+
+
+def put_notebooks(folder: Path) -> Path:
+    folder.mkdir()
+    for name in ("03_b.ipynb", "00_a.ipynb", "10_c.ipynb"):
+        (folder / name).write_text(f"{name} as it came")
+    (folder / "notes.txt").write_text("no notebook")
+    return folder
+
+
+def test_notebooks_of_a_clone_and_of_a_wheel_are_found(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for kind in ("clone", "wheel"):
+        (tmp_path / kind).mkdir()
+    assert notebooks_folder() == Path(__file__).parents[1] / "notebooks"
+    assert notebooks_folder() != (folder := request.getfixturevalue("wheel"))
+    assert notebooks_folder() == folder
+
+
+def test_installation_without_notebooks_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "package" / "cli.py"))
+    with pytest.raises(FileNotFoundError, match="carries no notebooks: .*clone"):
+        notebooks_folder()
+
+
+def test_copying_never_overwrites(wheel: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mine" / "course"
+    assert copy_notebooks(wheel, folder) == 3
+    assert sorted(path.name for path in folder.iterdir()) == ["00_a.ipynb", "03_b.ipynb", "10_c.ipynb"]
+    (folder / "00_a.ipynb").write_text("worked in")
+    (folder / "10_c.ipynb").unlink()
+    assert copy_notebooks(wheel, folder) == 1
+    assert (folder / "00_a.ipynb").read_text() == "worked in"
+    assert (folder / "10_c.ipynb").read_text() == "10_c.ipynb as it came"
+    assert copy_notebooks(wheel, folder) == 0
+    assert copy_notebooks(wheel, wheel) == 0
+
+
+def test_first_notebook_is_the_first_by_name(wheel: Path, tmp_path: Path) -> None:
+    assert first_notebook(wheel) == "00_a.ipynb"
+    with pytest.raises(FileNotFoundError, match="no notebooks in"):
+        first_notebook(tmp_path)
+
+
+def test_lab_opens_the_notebooks_of_a_clone_in_place(
+    clone: Path,
+    tmp_path: Path,
+    started: list[tuple[list[str], dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    output = Output(capsys, "lab", "--no-browser")
+    assert output.status == 0 and "copied" not in output.out
+    ((command, options),) = started
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert f"--ServerApp.root_dir={clone}" in command
+    assert "--LabApp.default_url=/lab/tree/00_a.ipynb" in command
+    assert "--no-browser" in command
+    assert options["env"]["PATH"].split(os.pathsep)[0] == os.path.dirname(sys.executable)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("folder", [None, "course"])
+def test_lab_of_a_wheel_works_on_a_copy(
+    folder: str | None,
+    wheel: Path,
+    tmp_path: Path,
+    started: list[tuple[list[str], dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    copy = tmp_path / (folder or "vrrae_lab_notebooks")
+    output = Output(capsys, "lab", *([folder] if folder else []))
+    assert output.status == 0 and f"copied 3 notebooks to {copy}" in output.out
+    ((command, _),) = started
+    assert f"--ServerApp.root_dir={copy}" in command and "--no-browser" not in command
+    assert (copy / "03_b.ipynb").exists()
+    assert "copied" not in Output(capsys, "lab", *([folder] if folder else [])).out
+
+
+def test_status_of_jupyter_is_passed_on(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: SimpleNamespace(returncode=5))
+    assert Output(capsys, "lab").status == 5
+
+
+def test_lab_without_jupyter_names_the_extra(
+    clone: Path,
+    started: list[tuple[list[str], dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(cli.shutil, "which", lambda name, **options: None)
+    output = Output(capsys, "lab")
+    assert output.status == 1 and "pip install 'vrrae_lab[lab]'" in output.err
+    assert not started

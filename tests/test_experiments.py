@@ -1,0 +1,559 @@
+"""The experiments on tiny settings: what is recorded, what is said of it, and going on with half-done runs."""
+
+import dataclasses
+import functools
+import json
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import plotly.graph_objects as go
+import pytest
+from support import linear_nets, shared_data
+
+from vrrae_lab import checkpoint, data, explore, metrics, models
+from vrrae_lab.data import DataUnavailableError
+from vrrae_lab.experiments import EXPERIMENTS, Bumps, Mnist, comparison, record, short_run
+from vrrae_lab.training import fit
+
+MODELS = ("AE", "VAE", "RRAE", "VRRAE")
+TINY = Bumps(
+    image_size=16,
+    num_steps=3,
+    batch_size=16,
+    learning_rate=1e-3,
+    latent_size=8,
+    num_test=100,  # as many of all as there are training images, so that fewer sizes of batch are compiled
+    num_generated=100,
+    num_components=3,
+    num_seeds=2,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fewer_compilations() -> Iterator[None]:
+    """Linear nets and one simple optimiser, so that a step compiles fast, and once a model instead of once a run."""
+    with linear_nets(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optax, "adabelief", functools.cache(optax.sgd))
+        yield
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """An experiment that was run, its folder and its record."""
+
+    folder: Path
+    record: dict[str, Any]
+
+    def copy(self, to: Path) -> Path:
+        return Path(shutil.copytree(self.folder, to / "copy"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = tmp_path_factory.mktemp("finished") / "bumps"
+    return Finished(folder, TINY.run(folder, progress=False))
+
+
+class CountedFit:
+    """In place of `fit`: counts its calls, and may act in place of one of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls = 0
+        self.change: Callable[[int, Any], Any] = lambda call, result: result
+        monkeypatch.setattr(comparison, "fit", self)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self.calls += 1
+        return self.change(self.calls, fit(*arguments, **options))
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> CountedFit:
+    return CountedFit(monkeypatch)
+
+
+def by_run(record: dict[str, Any]) -> dict[tuple[str, int], dict[str, Any]]:
+    return {(result["model"], result["seed"]): result for result in record["results"]}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# ---- what is recorded
+
+
+def test_record_says_what_was_run(finished: Finished) -> None:
+    found = finished.record
+    assert found == json.loads((finished.folder / "record.json").read_text())
+    assert found["experiment"] == "bumps"
+    assert found["settings"] == {
+        "image_size": 16,
+        "num_steps": 3,
+        "batch_size": 16,
+        "learning_rate": 1e-3,
+        "beta": 1e-3,
+        "latent_size": 8,
+        "rank": 2,
+        "num_test": 100,
+        "num_generated": 100,
+        "num_components": 3,
+    }
+    assert found["seeds"] == [0, 1]
+    assert set(found["data"]["reductions"]) == {
+        "image_size 16 instead of 64",
+        "num_steps 3 instead of 1280",
+        "batch_size 16 instead of 64",
+        "learning_rate 0.001 instead of 0.0001",
+        "latent_size 8 instead of 200",
+        "num_test 100 instead of 1000",
+        "num_generated 100 instead of 1000",
+        "num_components 3 instead of 10",
+    }
+    assert found["data"]["train"] == data.bumps(image_size=16).provenance
+    assert {"python", "vrrae_lab", "jax", "equinox", "optax", "numpy"} <= found["versions"].keys()
+    assert found["versions"]["jax"] == jax.__version__
+    assert found["device"]["platform"] == jax.devices()[0].platform and found["device"]["cpu_cores"] >= 1
+    assert found["command"] == " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    assert found["duration_seconds"] == pytest.approx(sum(r["seconds"] for r in found["results"]), abs=0.1)
+    assert found["duration_seconds"] > 0
+
+
+def test_record_holds_every_model_and_seed(finished: Finished) -> None:
+    results = by_run(finished.record)
+    assert results.keys() == {(model, seed) for model in MODELS for seed in (0, 1)}
+    assert len(finished.record["results"]) == 8
+    for (model, seed), result in results.items():
+        assert result["stopped"] == "finished" and result["seconds"] >= 0
+        sizes = {"latent_size": 8, "rank": 2} if "RR" in model else {"latent_size": 2}
+        untrained = models.build(model.lower(), {"shape": (16, 16, 1)} | sizes, key=jax.random.key(seed))
+        assert result["parameters"] == models.num_parameters(untrained)
+        assert result["convergence"]["steps"] == [1, 2, 3]
+        assert len(result["convergence"]["curves"]["loss"]) == 3
+        assert ("kl" in result["convergence"]["curves"]) == ("V" in model)
+
+
+def test_floors_are_recorded(finished: Finished) -> None:
+    train = data.bumps(image_size=16)
+    test = data.bumps_test(100, 16, key=jax.random.key(20250509))
+    assert finished.record["floors"] == {
+        "nearest training image": pytest.approx(metrics.nearest_image_error(test.x, train.x)),
+        "linear, rank 2": pytest.approx(metrics.linear_error(train.x, 2)),
+        "linear, rank 16": pytest.approx(metrics.linear_error(train.x, 16)),
+    }
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_metrics_are_those_of_the_saved_model(name: str, finished: Finished) -> None:
+    model = comparison.load_models(finished.record, finished.folder, 1)[name]
+    found = by_run(finished.record)[name, 1]["metrics"]
+    train, diagonal = data.bumps(image_size=16), data.bumps_diagonal(image_size=16)
+    test = data.bumps_test(100, 16, key=jax.random.key(20250509))
+    for part, dataset in (("train", train), ("test", test), ("diagonal", diagonal)):
+        wanted = metrics.relative_error(dataset.x, model.reconstruct(dataset.x))
+        assert found[f"{part}_error"] == pytest.approx(wanted, rel=1e-4)
+
+    posterior = model.encode(train.x)
+    assert found["variance_of_means"] == pytest.approx(np.asarray(posterior.mean).var(axis=0), rel=1e-3)
+    assert found["active_units"] == [variance > 0.01 for variance in found["variance_of_means"]]
+    kl = metrics.kl_per_coefficient(posterior)
+    assert found["kl_per_coefficient"] == (kl if kl is None else pytest.approx(kl, rel=1e-3))
+    assert (kl is None) == (name in ("AE", "RRAE"))
+    share, monotonicity = metrics.straightness(model.encode(diagonal.x).mean)
+    assert found["diagonal_share_on_a_line"] == pytest.approx(share, rel=1e-3)
+    assert found["diagonal_monotonicity"] == pytest.approx(monotonicity, rel=1e-3)
+
+    key = jax.random.split(jax.random.key(1), 3)[2]
+    generated = explore.generate(model, train.x, 100, num_components=3, key=key)
+    assert found["generation_error"] == pytest.approx(metrics.bump_fit_error(generated, train), rel=1e-3)
+
+
+def test_seeds_differ(finished: Finished) -> None:
+    results = by_run(finished.record)
+    for model in MODELS:
+        assert results[model, 0]["metrics"]["test_error"] != results[model, 1]["metrics"]["test_error"]
+
+
+def test_checkpoints_say_where_they_come_from(finished: Finished) -> None:
+    model, notes = checkpoint.load(finished.folder / "runs" / "vrrae-seed1.ckpt")
+    assert models.is_frozen(model)
+    assert notes == {"experiment": "bumps", "model": "VRRAE", "seed": 1, "settings": finished.record["settings"]}
+
+
+def test_progress_is_told_on_request_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = dataclasses.replace(TINY, num_seeds=1, seed=1)
+    one.run(tmp_path, progress=False)
+    assert capsys.readouterr() == ("", "")
+    shutil.rmtree(tmp_path / "runs")
+    one.run(tmp_path)
+    assert "training VRRAE, seed 1, 3 steps" in capsys.readouterr().out
+    one.run(tmp_path)
+    assert f"VRRAE, seed 1: found in {tmp_path / 'runs'}" in capsys.readouterr().out
+
+
+# ---- what is said of it
+
+
+def test_table_shows_means_and_deviations(finished: Finished) -> None:
+    lines = TINY.table(finished.record).splitlines()
+    cells = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in lines[:6]}
+    head, results = cells["model"], by_run(finished.record)
+    assert [*cells][2:] == list(MODELS)
+    for name in MODELS:
+        row = dict(zip(head, cells[name], strict=True))
+        pair = [results[name, seed]["metrics"] for seed in (0, 1)]
+        for column in ("train", "test", "diagonal", "generation"):
+            values = [m[f"{column}_error"] for m in pair]
+            assert row[f"{column} %"] == f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
+        line = [m["diagonal_share_on_a_line"] for m in pair]
+        assert row["line"] == f"{statistics.mean(line):.3f} ± {statistics.stdev(line):.3f}"
+        assert row["parameters"].replace(",", "") == str(results[name, 0]["parameters"])
+        assert row["active"].endswith("of 2")
+        if "V" in name:
+            kl = [sum(m["kl_per_coefficient"]) for m in pair]
+            assert row["KL (nats)"] == f"{statistics.mean(kl):.1f} ± {statistics.stdev(kl):.1f}"
+        else:
+            assert row["KL (nats)"] == "–"
+
+
+def test_table_says_floors_seeds_and_reductions(finished: Finished) -> None:
+    table = TINY.table(finished.record)
+    for name, value in finished.record["floors"].items():
+        assert f"floor: {name} {value:.1f} %" in table
+    assert "seeds 0 to 1; VAE: " in table
+    assert "\nreduced: image_size 16 instead of 64, " in table
+    unreduced = finished.record | {"data": finished.record["data"] | {"reductions": []}}
+    assert "reduced" not in TINY.table(unreduced)
+
+
+def diverged(result: dict[str, Any]) -> dict[str, Any]:
+    return result | {"stopped": "diverged", "metrics": {}, "convergence": {"steps": [1], "curves": {"loss": [None]}}}
+
+
+def changed(finished: Finished, change: Callable[[dict[str, Any]], dict[str, Any]], *runs: tuple[str, int]) -> Any:
+    results = [change(r) if (r["model"], r["seed"]) in runs else r for r in finished.record["results"]]
+    return finished.record | {"results": results}
+
+
+def with_active(*active: bool) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda result: result | {"metrics": result["metrics"] | {"active_units": list(active)}}
+
+
+def test_table_reports_collapse_and_divergence(finished: Finished) -> None:
+    every = [(model, seed) for model in ("VAE", "VRRAE") for seed in (0, 1)]
+    healthy = changed(finished, with_active(True, True), *every)
+    assert "VAE: 0 of 2 with a collapsed coefficient; VRRAE: 0 of 2 with a collapsed coefficient\n" in TINY.table(
+        healthy
+    )
+    sick = changed(Finished(finished.folder, healthy), with_active(True, False), ("VAE", 1))
+    sick = changed(Finished(finished.folder, sick), diverged, ("VRRAE", 0))
+    table = TINY.table(sick)
+    assert "VAE: 1 of 2 with a collapsed coefficient (seed 1); " in table
+    assert "VRRAE: 0 of 2 with a collapsed coefficient, 1 diverged" in table
+    assert "1.5 ± 0.7 of 2" in table
+
+
+def test_table_of_a_model_that_always_diverged(finished: Finished) -> None:
+    gone = changed(finished, diverged, ("VRRAE", 0), ("VRRAE", 1))
+    row = next(line for line in TINY.table(gone).splitlines() if line.startswith("| VRRAE"))
+    assert row.count("–") == 7
+    assert "2 diverged" in TINY.table(gone)
+
+
+def test_figures_are_drawn_from_the_checkpoints(finished: Finished) -> None:
+    drawn = TINY.figures(finished.record, finished.folder)
+    assert list(drawn) == ["latent_plane", "samples", "errors", "training"]
+    assert all(isinstance(figure, go.Figure) for figure in drawn.values())
+
+    planes = drawn["latent_plane"].data
+    vrrae, _ = checkpoint.load(finished.folder / "runs" / "vrrae-seed0.ckpt")
+    assert [trace.mode for trace in planes] == ["markers", "lines"] * 4
+    images = explore.coefficients(vrrae, data.bumps(image_size=16).x)
+    diagonal = explore.coefficients(vrrae, data.bumps_diagonal(image_size=16).x)
+    for trace, points in ((planes[6], images), (planes[7], diagonal)):
+        np.testing.assert_allclose(np.stack([trace.x, trace.y], axis=1), points, atol=1e-5)
+
+    assert list(drawn["samples"].layout.yaxis.ticktext) == list(MODELS)
+    means, points = drawn["errors"].data
+    assert list(means.x) == list(MODELS) and len(points.y) == 8
+    assert drawn["errors"].layout.shapes[0].y0 == finished.record["floors"]["nearest training image"]
+    assert [trace.name for trace in drawn["training"].data] == list(MODELS)
+    wanted = by_run(finished.record)["VAE", 0]["convergence"]["curves"]["loss"]
+    np.testing.assert_allclose(drawn["training"].data[1].y, wanted)
+    assert list(drawn["training"].data[1].x) == [1, 2, 3]
+
+
+def test_figures_leave_out_what_diverged(finished: Finished) -> None:
+    without_ae = changed(finished, diverged, ("AE", 0), ("AE", 1))
+    drawn = TINY.figures(without_ae, finished.folder)
+    assert list(drawn["samples"].layout.yaxis.ticktext) == ["VAE", "RRAE", "VRRAE"]
+    assert len(drawn["latent_plane"].data) == 6
+    assert list(drawn["errors"].data[0].x) == ["VAE", "RRAE", "VRRAE"]
+    assert all(list(trace.x) == [1, 2, 3] for trace in drawn["training"].data)
+
+
+def test_figures_of_nothing_are_refused(finished: Finished) -> None:
+    nothing = changed(finished, diverged, *((model, 0) for model in MODELS))
+    with pytest.raises(ValueError, match="every model of seed 0 diverged.*smaller learning rate"):
+        TINY.figures(nothing, finished.folder)
+
+
+# ---- going on
+
+
+def test_second_run_trains_nothing(finished: Finished, tmp_path: Path, counted: CountedFit) -> None:
+    folder = finished.copy(tmp_path)
+    before = files(folder / "runs")
+    again = TINY.run(folder, progress=False)
+    assert counted.calls == 0
+    assert again["results"] == finished.record["results"]
+    assert files(folder / "runs") == before
+
+
+@pytest.mark.parametrize("ending", [".json", ".ckpt"])
+@pytest.mark.parametrize("stem", ["vrrae-seed0", "vae-seed1"])
+def test_missing_run_is_made_again_to_the_bit(
+    stem: str, ending: str, finished: Finished, tmp_path: Path, counted: CountedFit
+) -> None:
+    folder = finished.copy(tmp_path)
+    (folder / "runs" / f"{stem}{ending}").unlink()
+    again = TINY.run(folder, progress=False)
+    assert counted.calls == 1
+    for new, old in zip(again["results"], finished.record["results"], strict=True):
+        assert [new[fact] for fact in ("model", "seed", "metrics", "convergence")] == [
+            old[fact] for fact in ("model", "seed", "metrics", "convergence")
+        ]
+    for path in (folder / "runs").glob("*.ckpt"):
+        assert path.read_bytes() == (finished.folder / "runs" / path.name).read_bytes()
+
+
+def test_seeds_can_be_added(finished: Finished, tmp_path: Path, counted: CountedFit) -> None:
+    folder = finished.copy(tmp_path)
+    more = dataclasses.replace(TINY, num_seeds=3).run(folder, progress=False)
+    assert counted.calls == 4
+    assert more["seeds"] == [0, 1, 2] and len(more["results"]) == 12
+    old = by_run(finished.record)
+    assert {run: result for run, result in by_run(more).items() if run[1] < 2} == old
+
+
+def test_other_seeds_can_be_asked_for(finished: Finished, tmp_path: Path, counted: CountedFit) -> None:
+    only = dataclasses.replace(TINY, seed=1, num_seeds=1).run(finished.copy(tmp_path), progress=False)
+    assert counted.calls == 0
+    assert only["seeds"] == [1] and by_run(only).keys() == {(model, 1) for model in MODELS}
+
+
+def test_runs_of_other_settings_are_not_mixed(finished: Finished, tmp_path: Path, counted: CountedFit) -> None:
+    folder = finished.copy(tmp_path)
+    before = files(folder)
+    other = dataclasses.replace(TINY, num_steps=4, beta=0.5)
+    with pytest.raises(ValueError) as error:
+        other.run(folder, progress=False)
+    for part in (str(folder / "runs"), "beta: 0.001 there, 0.5 now", "num_steps: 3 there, 4 now", "--out"):
+        assert part in str(error.value)
+    assert "rank" not in str(error.value)
+    assert counted.calls == 0
+    assert files(folder) == before
+
+
+CORRUPTED = ["", "{", "[]", "7", '{"settings": {}}', '{"settings": 3, "result": {}}', '{"result": {}}', "\x00\xff"]
+
+
+@pytest.mark.parametrize("text", CORRUPTED)
+def test_damaged_record_of_a_run_is_named(text: str, finished: Finished, tmp_path: Path) -> None:
+    path = finished.copy(tmp_path) / "runs" / "rrae-seed1.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="rrae-seed1.json is not the record of a run .*: remove it") as error:
+        TINY.run(path.parents[1], progress=False)
+    assert str(path) in str(error.value)
+    path.unlink()
+    assert TINY.run(path.parents[1], progress=False)["results"][0] == finished.record["results"][0]
+
+
+def test_interruption_keeps_finished_runs(finished: Finished, tmp_path: Path, counted: CountedFit) -> None:
+    def interrupt_the_third(call: int, result: Any) -> Any:
+        model, history = result
+        return model, dataclasses.replace(history, stopped="interrupted") if call == 3 else history
+
+    counted.change = interrupt_the_third
+    with pytest.raises(KeyboardInterrupt):
+        TINY.run(tmp_path, progress=False)
+    assert len(list((tmp_path / "runs").glob("*.json"))) == len(list((tmp_path / "runs").glob("*.ckpt"))) == 2
+    assert not (tmp_path / "record.json").exists()
+
+    counted.calls, counted.change = 10, lambda call, result: result
+    record = TINY.run(tmp_path, progress=False)
+    assert counted.calls == 10 + 6
+    for run, result in by_run(record).items():
+        assert result["metrics"] == by_run(finished.record)[run]["metrics"]
+
+
+def test_diverged_run_is_recorded_and_not_evaluated(tmp_path: Path, counted: CountedFit) -> None:
+    def diverge_the_second(call: int, result: Any) -> Any:
+        model, history = result
+        if call != 2:
+            return model, history
+        terms = {name: np.array([values[0], np.nan]) for name, values in history.terms.items()}
+        return model, dataclasses.replace(history, terms=terms, stopped="diverged")
+
+    counted.change = diverge_the_second
+    one = dataclasses.replace(TINY, num_seeds=1)
+    record = one.run(tmp_path, progress=False)
+    sick = [result for result in record["results"] if result["stopped"] != "finished"]
+    assert [(result["model"], result["stopped"], result["metrics"]) for result in sick] == [("VAE", "diverged", {})]
+    assert sick[0]["convergence"]["final_loss"] is None
+    assert sick[0]["convergence"]["fall_in_last_tenth_percent"] is None
+    assert sick[0]["convergence"]["curves"]["loss"][1] is None
+    assert "1 diverged" in one.table(record)
+    assert comparison.of_model(record, "VAE", "test_error") == []
+    assert set(comparison.load_models(record, tmp_path, 0)) == {"AE", "RRAE", "VRRAE"}
+    one.run(tmp_path, progress=False)
+    assert counted.calls == 4  # it is not tried again
+
+
+def test_convergence_is_thinned_out_and_measured_at_the_end() -> None:
+    losses = np.concatenate([np.full(800, 9.0), np.full(100, 4.0), np.full(100, 3.0)])
+    history = comparison.History({"loss": losses}, "finished", 1.0, 1.0)
+    found = comparison._convergence(history)
+    assert len(found["steps"]) == len(found["curves"]["loss"]) == 128
+    assert (found["steps"][0], found["steps"][-1]) == (1, 1000)
+    assert found["curves"]["loss"][0] == 9 and found["curves"]["loss"][-1] == 3
+    assert found["final_loss"] == pytest.approx(3) and found["fall_in_last_tenth_percent"] == pytest.approx(25)
+
+
+# ---- settings
+
+
+def test_defaults_are_the_papers_settings() -> None:
+    bumps, mnist = Bumps(), Mnist()
+    assert (bumps.image_size, bumps.num_steps, bumps.batch_size, bumps.learning_rate) == (64, 1280, 64, 1e-4)
+    assert (bumps.beta, bumps.latent_size, bumps.rank, bumps.num_seeds) == (1e-3, 200, 2, 5)
+    assert (mnist.num_train, mnist.num_epochs, mnist.batch_size, mnist.learning_rate) == (60_000, 20, 576, 1e-3)
+    assert (mnist.vae_beta, mnist.vrrae_beta, mnist.latent_size, mnist.rank) == (1e-3, 1e-6, 100, 16)
+    assert record.reductions(bumps) == record.reductions(mnist) == []
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_reduced_settings_say_so(name: str) -> None:
+    kind = EXPERIMENTS[name]
+    for reduced in (kind.fast(), kind.tiny()):
+        assert isinstance(reduced, kind) and record.reductions(reduced)
+    assert "rank" not in " ".join(record.reductions(kind.fast()))
+    assert kind.description
+
+
+def test_short_run_is_tiny_where_tests_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VRRAE_LAB_FAST", "1")
+    assert short_run(Bumps) == Bumps.tiny()
+    for value in ("", "0"):
+        monkeypatch.setenv("VRRAE_LAB_FAST", value)
+        assert short_run(Bumps) == Bumps.fast()
+    monkeypatch.delenv("VRRAE_LAB_FAST")
+    assert short_run(Mnist) == Mnist.fast()
+
+
+def test_settings_leave_out_seeds_and_places() -> None:
+    assert record.settings_of(Mnist(seed=4, data_dir="a")) == record.settings_of(Mnist(num_seeds=9, manual_dir="b"))
+    assert {"num_seeds", "seed", "data_dir", "manual_dir"}.isdisjoint(record.settings_of(Mnist()))
+
+
+def test_environment_is_ready_for_json() -> None:
+    found = record.environment()
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("values", "digits", "wanted"),
+    [
+        ([1.0, 3.0], 1, "2.0 ± 1.4"),
+        ([1.0, None, 3.0], 2, "2.00 ± 1.41"),
+        ([2.25], 1, "2.2"),
+        ([None, 2.0], 1, "2.0"),
+        ([None, None], 1, "–"),
+        ([], 1, "–"),
+        ([2, 2, 1], 1, "1.7 ± 0.6"),
+    ],
+)
+def test_mean_and_deviation_as_text(values: list[float | None], digits: int, wanted: str) -> None:
+    assert record.mean_std(values, digits) == wanted
+
+
+def test_markdown_table_lines_up() -> None:
+    assert record.markdown_table(["model", "%"], [["AE", "10.5"], ["a longer one", "–"]]).splitlines() == [
+        "| model        |    % |",
+        "| ------------ | ---: |",
+        "| AE           | 10.5 |",
+        "| a longer one |    – |",
+    ]
+
+
+# ---- MNIST
+
+
+@pytest.mark.real_data
+def test_mnist_on_real_images(tmp_path: Path) -> None:
+    tiny = Mnist(
+        num_train=200,
+        num_test=40,
+        num_epochs=1.5,
+        batch_size=16,
+        latent_size=8,
+        rank=2,
+        data_dir=str(tmp_path / "data"),
+        manual_dir=str(shared_data() / "mnist"),
+    )
+    found = tiny.run(tmp_path / "mnist", progress=False)
+    train, test = (
+        data.load("mnist", split, n, data_dir=tmp_path / "data") for split, n in (("train", 200), ("test", 40))
+    )
+    assert found["experiment"] == "mnist" and found["settings"]["num_train"] == 200
+    assert found["data"]["train"]["found"] == "manual_dir"
+    assert found["data"]["reductions"][0] == "num_train 200 instead of 60000"
+    assert found["floors"] == {
+        "nearest training image": pytest.approx(metrics.nearest_image_error(test.x, train.x)),
+        "linear, rank 2 (on training images)": pytest.approx(metrics.linear_error(train.x, 2)),
+    }
+    results = by_run(found)
+    assert results.keys() == {(model, 0) for model in MODELS}
+    loaded = comparison.load_models(found, tmp_path / "mnist", 0)
+    for name, model in loaded.items():
+        result = results[name, 0]
+        assert len(result["convergence"]["steps"]) == 18  # 1.5 epochs of 12 batches
+        for part, dataset in (("train", train), ("test", test)):
+            wanted = metrics.relative_error(dataset.x, model.reconstruct(dataset.x))
+            assert result["metrics"][f"{part}_error"] == pytest.approx(wanted, rel=1e-3)
+        assert len(result["metrics"]["active_units"]) == len(result["metrics"]["variance_of_means"]) == 2
+
+    table = tiny.table(found)
+    row = next(line for line in table.splitlines() if line.startswith("| VRRAE"))
+    assert f"{results['VRRAE', 0]['metrics']['test_error']:.1f}" in row and "of 2" in row
+    assert "seeds 0 to 0" in table and "reduced: num_train 200 instead of 60000" in table
+    drawn = tiny.figures(found, tmp_path / "mnist")
+    assert list(drawn) == ["samples", "interpolations"]
+    for figure in drawn.values():
+        assert list(figure.layout.yaxis.ticktext) == list(MODELS)
+
+
+def test_mnist_without_data_says_so_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorflow_datasets")
+    import requests
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise requests.ConnectionError("no network in this test")
+
+    monkeypatch.setattr(requests, "head", refuse)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    without = dataclasses.replace(Mnist.fast(), data_dir=str(tmp_path / "data"))
+    started = time.monotonic()
+    with pytest.raises(DataUnavailableError, match="no network in this test(.|\n)*Remedies"):
+        without.run(tmp_path / "out", progress=False)
+    assert time.monotonic() - started < 5
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,460 @@
+"""The truncated SVD: its values, its derivative where it has one, and finiteness where it has none."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from vrrae_lab.linalg import GramBasis, TruncatedSVD, gram_basis, subspace_angle, truncated_svd
+
+RANK = 3
+SHAPES = {"tall": (9, 5), "wide": (5, 9), "square": (6, 6), "full rank": (7, 3), "full rank, wide": (3, 7)}
+SEPARATED = (4.0, 2.5, 1.3, 0.7, 0.4, 0.2)
+FLOATS = ["float32", "float64"]
+
+
+# ---------------------------------------------------------------------------------------------- naive references
+
+
+def naive_svd(latents, rank):
+    """NumPy's SVD, cut off: (basis, singular values, coefficients), largest entry of each basis column positive."""
+    _, singular_values, right = np.linalg.svd(latents, full_matrices=False)
+    basis = right[:rank].T
+    basis = basis * np.sign(basis[np.abs(basis).argmax(axis=0), np.arange(rank)])
+    return basis, singular_values[:rank], latents @ basis
+
+
+def naive_gradient(latents, rank, basis_cotangent, singular_cotangent, coefficient_cotangent, within_block=True):
+    """The closed form with samples as columns, as in the papers: all of U, and explicit loops over pairs."""
+    y, batch = latents.T, len(latents)
+    alpha_bar = coefficient_cotangent.T
+    basis, singular_values, coefficients = naive_svd(latents, rank)
+    u, sigma, _ = np.linalg.svd(y, full_matrices=True)
+    eigenvalues = np.zeros(len(u))
+    eigenvalues[: len(sigma)] = sigma**2
+    u[:, :rank] = basis
+    alpha = coefficients.T
+    u_tilde = basis_cotangent + y @ alpha_bar.T
+    projected = u.T @ u_tilde
+    x, s = np.zeros((len(u), rank)), np.zeros((rank, rank))
+    for i in range(rank):
+        for j in range(rank, len(u)):
+            x[:, i] += u[:, j] * projected[j, i] / (eigenvalues[i] - eigenvalues[j])
+        for j in range(rank):
+            if within_block and j != i:
+                s[j, i] = (projected[j, i] - projected[i, j]) / (eigenvalues[i] - eigenvalues[j])
+    gradient = basis @ (alpha_bar + s @ alpha + x.T @ y) + x @ alpha
+    right = alpha / singular_values[:, None]
+    gradient += basis @ np.diag(singular_cotangent) @ right
+    assert gradient.shape == (len(u), batch)
+    return gradient.T
+
+
+def naive_low_rank_gradient(latents, rank, cotangent):
+    """Gradient of <cotangent, best rank-k approximation>, pair by pair in the coordinates of the singular vectors."""
+    u, sigma, vt = np.linalg.svd(latents.T, full_matrices=False)
+    g = cotangent.T
+    n, mapped = u.T @ g @ vt.T, np.zeros((len(sigma), len(sigma)))
+    mapped[:rank, :rank] = n[:rank, :rank]
+    for i in range(rank):
+        for j in range(rank, len(sigma)):
+            gap = sigma[i] ** 2 - sigma[j] ** 2
+            mapped[i, j] = (sigma[i] ** 2 * n[i, j] + sigma[i] * sigma[j] * n[j, i]) / gap
+            mapped[j, i] = (sigma[i] ** 2 * n[j, i] + sigma[i] * sigma[j] * n[i, j]) / gap
+    inside = u @ mapped @ vt
+    u_k, v_k = u[:, :rank], vt[:rank].T
+    outside_u = (np.eye(len(u)) - u @ u.T) @ g @ v_k @ v_k.T
+    outside_v = u_k @ u_k.T @ g @ (np.eye(vt.shape[1]) - vt.T @ vt)
+    return (inside + outside_u + outside_v).T
+
+
+def finite_differences(function, at, step=1e-6):
+    """Central differences of a scalar function, entry by entry."""
+    gradient = np.zeros_like(at)
+    for index in np.ndindex(*at.shape):
+        change = np.zeros_like(at)
+        change[index] = step
+        gradient[index] = (function(at + change) - function(at - change)) / (2 * step)
+    return gradient
+
+
+# ----------------------------------------------------------------------------------------------- matrices to try
+
+
+def with_spectrum(shape, spectrum, seed=0):
+    """A float64 matrix with random singular vectors and these singular values."""
+    rng = np.random.default_rng(seed)
+    size = min(shape)
+    left = np.linalg.qr(rng.normal(size=(shape[0], size)))[0]
+    right = np.linalg.qr(rng.normal(size=(shape[1], size)))[0]
+    return left @ np.diag(np.resize(spectrum, size)) @ right.T
+
+
+def exactly_tied(shape, spectrum):
+    """Signed rows and columns of a rectangular diagonal: LAPACK returns these singular values without any rounding."""
+    matrix = np.zeros(shape)
+    size = min(shape)
+    matrix[np.arange(size)[::-1], (np.arange(size) + 1) % shape[1]] = np.array(spectrum[:size]) * (-1) ** np.arange(
+        size
+    )
+    return matrix
+
+
+def cotangents(shape, rank, seed=1):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(shape[1], rank)), rng.normal(size=rank), rng.normal(size=(shape[0], rank))
+
+
+def apply(rank, within_block, latents):
+    return tuple(truncated_svd(latents, rank, within_block=within_block))
+
+
+jitted = jax.jit(apply, static_argnums=(0, 1))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def pullback(rank, within_block, latents, cotangent):
+    """Gradient of <cotangent, truncated SVD>."""
+    return jax.vjp(partial(apply, rank, within_block), latents)[1](cotangent)[0]
+
+
+def low_rank(latents, rank):
+    svd = truncated_svd(latents, rank, within_block=False)
+    return svd.coefficients @ svd.basis.T
+
+
+@partial(jax.jit, static_argnums=0)
+def low_rank_pullback(rank, latents, cotangent):
+    """Gradient of <cotangent, low-rank product>."""
+    return jax.vjp(partial(low_rank, rank=rank), latents)[1](cotangent)[0]
+
+
+def relative(found, expected):
+    return np.linalg.norm(np.asarray(found, np.float64) - expected) / np.linalg.norm(expected)
+
+
+# -------------------------------------------------------------------------------------------------------- values
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 5e-6), ("float64", 1e-13)])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_values_are_those_of_numpy(x64, shape, dtype, tolerance):
+    latents = with_spectrum(shape, SEPARATED)
+    found = jitted(RANK, True, latents.astype(dtype))
+    for name, part, expected in zip(TruncatedSVD._fields, found, naive_svd(latents, RANK), strict=True):
+        assert part.dtype == dtype
+        assert relative(part, expected) < tolerance, name
+
+
+def test_coefficients_have_the_stated_relations(x64):
+    latents = with_spectrum((9, 5), SEPARATED)
+    basis, singular_values, coefficients = jitted(RANK, True, latents)
+    np.testing.assert_allclose(coefficients, latents @ basis, atol=1e-13)
+    np.testing.assert_allclose(np.linalg.norm(coefficients, axis=0), singular_values, rtol=1e-13)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(RANK), atol=1e-14)
+    np.testing.assert_allclose(coefficients.T @ coefficients, np.diag(singular_values**2), atol=1e-13)
+    # Eckart and Young: what is left over is the dropped part of the spectrum
+    assert np.sum((latents - coefficients @ basis.T) ** 2) == pytest.approx(0.7**2 + 0.4**2)
+
+
+def test_full_rank_gives_the_latents_back(x64):
+    latents, weights = with_spectrum((9, 5), SEPARATED), with_spectrum((9, 5), SEPARATED, seed=7)
+    np.testing.assert_allclose(jax.jit(low_rank, static_argnums=1)(latents, 5), latents, atol=1e-14)
+    np.testing.assert_allclose(low_rank_pullback(5, latents, weights), weights, atol=1e-12)
+
+
+def test_signs_do_not_depend_on_those_of_the_decomposition(monkeypatch):
+    latents = jnp.asarray(with_spectrum((9, 5), SEPARATED), jnp.float32)
+    expected = truncated_svd(latents, RANK)
+    assert np.all(np.asarray(expected.basis)[np.abs(expected.basis).argmax(axis=0), np.arange(RANK)] > 0)
+    svd = jnp.linalg.svd
+
+    def flipped(matrix, full_matrices):
+        left, singular_values, right = svd(matrix, full_matrices=full_matrices)
+        signs = jnp.where(jnp.arange(len(singular_values)) % 2, 1, -1)
+        return left * signs[None], singular_values, right * signs[:, None]
+
+    monkeypatch.setattr(jnp.linalg, "svd", flipped)
+    np.testing.assert_array_equal(truncated_svd(latents, RANK).basis, expected.basis)
+    np.testing.assert_array_equal(truncated_svd(latents, RANK).coefficients, expected.coefficients)
+
+
+def test_vmap_and_jit_agree_with_one_matrix_at_a_time():
+    stack = np.stack([with_spectrum((6, 4), SEPARATED, seed) for seed in range(3)]).astype(np.float32)
+    found = jax.jit(jax.vmap(partial(apply, RANK, True)))(stack)
+    for i, latents in enumerate(stack):
+        for part, expected in zip(found, naive_svd(latents.astype(np.float64), RANK), strict=True):
+            assert relative(part[i], expected) < 5e-6
+
+
+@pytest.mark.parametrize("shape, rank", [((9, 5), 0), ((9, 5), -1), ((9, 5), 6), ((2, 5), 3)])
+def test_rank_that_does_not_fit_is_refused(shape, rank):
+    with pytest.raises(ValueError, match=rf"rank = {rank} .*batch {shape[0]}.* from 1 to {min(shape)}.*freeze_basis"):
+        truncated_svd(jnp.ones(shape), rank)
+
+
+# ------------------------------------------------------------------------------- derivatives where the map has one
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_gradient_is_the_closed_form_and_that_of_finite_differences(x64, shape):
+    latents, weights = with_spectrum(shape, SEPARATED), cotangents(shape, RANK)
+
+    def weighted_sum(latents):
+        return sum(np.vdot(w, part) for w, part in zip(weights, naive_svd(latents, RANK), strict=True))
+
+    closed_form = naive_gradient(latents, RANK, *weights)
+    assert relative(finite_differences(weighted_sum, latents), closed_form) < 1e-7
+    assert relative(pullback(RANK, True, latents, weights), closed_form) < 1e-12
+
+
+@pytest.mark.parametrize("part", range(3), ids=["basis", "singular values", "coefficients"])
+@pytest.mark.parametrize("shape", [(9, 5), (5, 9)], ids=["tall", "wide"])
+def test_gradient_of_each_output_by_itself(x64, shape, part):
+    latents = with_spectrum(shape, SEPARATED)
+    weights = tuple(w if i == part else np.zeros_like(w) for i, w in enumerate(cotangents(shape, RANK)))
+    expected = naive_gradient(latents, RANK, *weights)
+    assert relative(pullback(RANK, True, latents, weights), expected) < 1e-12
+    low_precision = jax.tree.map(jnp.float32, (latents, weights))
+    assert relative(pullback(RANK, True, *low_precision), expected) < 2e-5
+
+
+@pytest.mark.parametrize("within_block", [True, False])
+def test_forward_mode_is_the_transpose_of_reverse_mode(x64, within_block):
+    shape = (5, 9)
+    latents, weights = with_spectrum(shape, SEPARATED), cotangents(shape, RANK)
+    direction = with_spectrum(shape, SEPARATED, seed=5)
+    pushforward = jax.jit(lambda at, along: jax.jvp(partial(apply, RANK, within_block), (at,), (along,))[1])
+    tangents = pushforward(latents, direction)
+    forward = sum(np.vdot(w, t) for w, t in zip(weights, tangents, strict=True))
+    assert forward == pytest.approx(np.vdot(pullback(RANK, within_block, latents, weights), direction), rel=1e-12)
+
+
+def test_without_the_block_the_pairs_inside_it_are_left_out_and_no_others(x64):
+    shape = (9, 5)
+    latents, weights = with_spectrum(shape, SEPARATED), cotangents(shape, RANK)
+    expected = naive_gradient(latents, RANK, *weights, within_block=False)
+    assert relative(expected, naive_gradient(latents, RANK, *weights)) > 0.01
+    assert relative(pullback(RANK, False, latents, weights), expected) < 1e-12
+
+
+def test_half_the_sum_of_squared_singular_values_has_the_low_rank_latents_as_gradient(x64):
+    latents = with_spectrum((9, 5), SEPARATED)
+    basis, singular_values, coefficients = naive_svd(latents, RANK)
+    weights = np.zeros_like(basis), singular_values, np.zeros_like(coefficients)
+    np.testing.assert_allclose(pullback(RANK, True, latents, weights), coefficients @ basis.T, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_gradient_of_the_low_rank_product(x64, shape):
+    latents, weights = with_spectrum(shape, SEPARATED), with_spectrum(shape, SEPARATED, seed=7)
+    expected = naive_low_rank_gradient(latents, RANK, weights)
+
+    def weighted_sum(latents):
+        basis, _, coefficients = naive_svd(latents, RANK)
+        return np.vdot(weights, coefficients @ basis.T)
+
+    assert relative(finite_differences(weighted_sum, latents), expected) < 1e-7
+    assert relative(low_rank_pullback(RANK, latents, weights), expected) < 1e-12
+
+
+TIED = (2.0, 2.0, 2.0, 0.5, 0.5, 0.25)
+
+
+@pytest.mark.parametrize("make", [exactly_tied, with_spectrum], ids=["exact tie", "tie up to rounding"])
+@pytest.mark.parametrize("shape", [(9, 5), (5, 9)], ids=["tall", "wide"])
+def test_gradient_of_the_low_rank_product_is_exact_where_kept_singular_values_coincide(x64, shape, make):
+    latents, weights = make(shape, TIED), with_spectrum(shape, SEPARATED, seed=7)
+    expected = naive_low_rank_gradient(latents, RANK, weights)
+    assert relative(low_rank_pullback(RANK, latents, weights), expected) < 1e-12
+    low_precision = jax.tree.map(jnp.float32, (latents, weights))
+    assert relative(low_rank_pullback(RANK, *low_precision), expected) < 5e-6
+
+
+@pytest.mark.parametrize("spectrum", [TIED, (4, 2, 1, 0, 0, 0)], ids=["kept tie", "dropped tie"])
+def test_differentiating_the_svd_itself_fails_at_a_tie(spectrum):
+    """That these cases are hard is what the custom rule is for."""
+
+    def product(latents):
+        left, singular_values, right = jnp.linalg.svd(latents, full_matrices=False)
+        return jnp.sum((left[:, :RANK] * singular_values[None, :RANK]) @ right[:RANK] * weights)
+
+    weights = jnp.asarray(with_spectrum((9, 5), SEPARATED, seed=7), jnp.float32)
+    latents = jnp.asarray(exactly_tied((9, 5), spectrum), jnp.float32)
+    assert np.isnan(jax.grad(product)(latents)).any()
+    assert np.isfinite(low_rank_pullback(RANK, latents, weights)).all()
+
+
+def test_duplicate_samples_beyond_the_rank_do_no_harm(x64):
+    shape = (9, 5)
+    latents = np.repeat(with_spectrum((3, 5), SEPARATED), 3, axis=0)
+    weights = cotangents(shape, RANK)
+    expected = naive_gradient(latents, RANK, *weights)
+    assert relative(pullback(RANK, True, latents, weights), expected) < 1e-12
+    assert relative(pullback(RANK, True, *jax.tree.map(jnp.float32, (latents, weights))), expected) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "dtype, spectrum, tolerance",
+    [
+        ("float64", (2, 1, 1 - 1e-7, 0.3, 0.2), 1e-6),  # a near tie kept
+        ("float64", (3, 2, 1, 1 - 1e-7, 0.2), 1e-6),  # a near tie across the cut
+        ("float32", (2, 1, 1 - 1e-3, 0.3, 0.2), 1e-3),
+        ("float32", (3, 2, 1, 1 - 1e-3, 0.2), 1e-3),
+        ("float32", (1, 0.1, 1e-3, 5e-4, 2e-4), 2e-3),  # kept singular values far below the first
+    ],
+)
+def test_near_ties_that_the_precision_resolves_are_not_smoothed_away(x64, dtype, spectrum, tolerance):
+    shape = (9, 5)
+    latents = exactly_tied(shape, spectrum).astype(dtype)  # the input itself must not carry a rounding of the gap
+    weights = cotangents(shape, RANK)
+    expected = naive_gradient(latents.astype(np.float64), RANK, *weights)
+    found = pullback(RANK, True, latents, jax.tree.map(lambda array: jnp.asarray(array, dtype), weights))
+    assert relative(found, expected) < tolerance
+
+
+# ------------------------------------------------------------------------------------ finite where it has none
+
+HARD = {
+    "tie across the cut": (3, 2, 1, 1, 0.5),
+    "near tie across the cut": (3, 2, 1, 1 - 1e-7, 0.5),
+    "kept tie": (2, 2, 2, 0.5, 0.1),
+    "kept near tie": (2, 2 - 2e-7, 1, 0.5, 0.1),
+    "all tied": (1, 1, 1, 1, 1),
+    "rank below k": (2, 1, 0, 0, 0),
+    "nearly rank below k": (2, 1, 1e-7, 1e-7, 0),
+    "all samples equal": (3, 0, 0, 0, 0),
+    "zero": (0, 0, 0, 0, 0),
+}
+
+
+def assert_gradient_is_bounded(latents, seed=0):
+    """Value and gradient are finite, the latter at most as large as rounding of the gaps allows."""
+    weights = cotangents(latents.shape, RANK, seed)
+    weights = jax.tree.map(lambda array: jnp.asarray(array, latents.dtype), weights)
+    largest = np.linalg.norm(latents.astype(np.float64), 2)
+    eps = np.finfo(latents.dtype).eps
+    size = [np.linalg.norm(w) for w in weights]
+    bound = 100 / eps * (size[0] / (largest or 1) + size[1] + size[2])
+    assert all(np.isfinite(part).all() for part in jitted(RANK, True, latents))
+    for within_block in (True, False):
+        gradient = np.asarray(pullback(RANK, within_block, latents, weights), np.float64)
+        assert np.isfinite(gradient).all() and np.linalg.norm(gradient) <= bound
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("scale", [1, 1e-20, 1e18])
+@pytest.mark.parametrize("spectrum", HARD.values(), ids=HARD)
+def test_hard_cases_stay_finite(x64, spectrum, scale, dtype):
+    for make in (with_spectrum, exactly_tied):
+        for shape in ((9, 5), (5, 9)):
+            assert_gradient_is_bounded((scale * make(shape, spectrum)).astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_equal_samples_stay_finite(x64, dtype):
+    """As they are, with the rounding a product of singular vectors would not have."""
+    sample = np.random.default_rng(3).normal(size=9)
+    assert_gradient_is_bounded(np.tile(sample, (5, 1)).astype(dtype))
+    assert_gradient_is_bounded(np.full((9, 5), 0.1).astype(dtype))
+
+
+def test_scale_of_the_latents_does_not_matter():
+    shape = (9, 5)
+    latents, weights = with_spectrum(shape, SEPARATED), cotangents(shape, RANK)
+    expected = naive_gradient(latents, RANK, *weights)
+    for scale in (1e-20, 1e18):
+        scaled = (weights[0] * scale, weights[1], weights[2])  # the basis alone does not grow with the latents
+        found = pullback(RANK, True, *jax.tree.map(jnp.float32, (scale * latents, scaled)))
+        assert relative(found, expected) < 2e-5
+
+
+singular_value = st.sampled_from([0, 1e-30, 1e-12, 1e-7, 1e-3, 0.5, 1 - 1e-7, 1, 1, 1 + 1e-7, 1 + 1e-5, 1.01, 7])
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@settings(max_examples=60)
+@given(st.lists(singular_value, min_size=5, max_size=5), st.sampled_from([1e-20, 1, 1e18]), st.integers(0, 9))
+@example(spectrum=[1, 1, 1, 1, 0], scale=1, seed=0)
+def test_any_spectrum_stays_finite(dtype, spectrum, scale, seed):
+    latents = scale * with_spectrum((5, 9), sorted(spectrum, reverse=True), seed)
+    jax.config.update("jax_enable_x64", dtype == "float64")
+    try:
+        assert_gradient_is_bounded(latents.astype(dtype), seed)
+    finally:
+        jax.config.update("jax_enable_x64", False)
+
+
+# ------------------------------------------------------------------------------------- bases of many batches
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 11), max_size=4).map(sorted), st.integers(1, 6))
+def test_gram_basis_is_that_of_all_latents_whatever_the_batches(cuts, rank):
+    latents = with_spectrum((12, 6), SEPARATED)
+    batches = [batch for batch in np.split(latents, cuts) if len(batch)]
+    basis, singular_values = gram_basis(batches, rank)
+    expected_basis, expected_values, _ = naive_svd(latents, rank)
+    assert subspace_angle(basis, expected_basis) < 1e-7
+    np.testing.assert_allclose(basis, expected_basis, atol=1e-11)
+    np.testing.assert_allclose(singular_values, expected_values, rtol=1e-11)
+
+
+def test_gram_basis_keeps_the_order_where_batches_share_a_span():
+    """Stacking the bases of the batches would lose both order and frame here."""
+    latents = with_spectrum((4, 4), SEPARATED)
+    basis, singular_values = gram_basis([latents, 2 * latents, latents], 4)
+    np.testing.assert_allclose(basis, naive_svd(latents, 4)[0], atol=1e-12)
+    np.testing.assert_allclose(singular_values, np.sqrt(6) * np.array(SEPARATED[:4]), rtol=1e-12)
+
+
+def test_gram_basis_of_float32_latents_is_summed_in_float64():
+    latents = jnp.asarray(with_spectrum((12, 5), (1, 0.1, 1e-3, 5e-4, 2e-4)), jnp.float32)
+    basis, singular_values = gram_basis([latents[:7], latents[7:]], 4)
+    expected_basis, expected_values, _ = naive_svd(np.asarray(latents, np.float64), 4)
+    np.testing.assert_allclose(basis, expected_basis, atol=1e-8)
+    np.testing.assert_allclose(singular_values, expected_values, rtol=1e-8)
+
+
+def test_gram_basis_of_zeros_is_orthonormal():
+    basis, singular_values = gram_basis([np.zeros((4, 3))], 2)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(2), atol=1e-14)
+    np.testing.assert_array_equal(singular_values, 0)
+
+
+@pytest.mark.parametrize("rank", [0, 4, 7])
+def test_gram_basis_of_too_high_a_rank_is_refused(rank):
+    gram = GramBasis(6)
+    gram.add(np.eye(6)[:3])
+    with pytest.raises(ValueError, match=rf"rank = {rank}, but 3 latents of size 6 have 3 singular directions"):
+        gram.basis(rank)
+    for _ in range(3):
+        gram.add(np.eye(6)[:3])
+    with pytest.raises(ValueError, match="12 latents of size 6 have 6 singular directions"):
+        gram.basis(7)
+
+
+@pytest.mark.parametrize("bad", [[np.nan, 1], [np.inf, 0], [np.inf, -np.inf]], ids=str)
+def test_gram_basis_of_latents_that_are_not_finite_is_refused(bad):
+    latents = np.ones((4, 3))
+    latents[2, :2] = bad
+    with pytest.raises(ValueError, match="NaN or infinity: the model has diverged or its input is not finite"):
+        gram_basis([np.ones((2, 3)), latents], 2)
+
+
+def test_gram_basis_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="no batches"):
+        gram_basis([], 1)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.3, np.pi / 2])
+def test_subspace_angle_of_known_planes(angle):
+    a = np.eye(4)[:, :2]
+    b = np.stack([np.eye(4)[0], [0, np.cos(angle), np.sin(angle), 0]], axis=1)
+    turned = b @ np.array([[0.6, -0.8], [0.8, 0.6]])  # another frame of the same plane
+    assert subspace_angle(a, turned) == pytest.approx(angle, abs=1e-7)
+    assert subspace_angle(jnp.asarray(turned), jnp.asarray(a)) == pytest.approx(angle, abs=1e-6)

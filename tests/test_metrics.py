@@ -1,0 +1,214 @@
+"""The metrics, against naive references and answers known beforehand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from vrrae_lab import data, metrics
+from vrrae_lab.data.synthetic import bump_images
+from vrrae_lab.gaussian import DiagonalGaussian, PointMass
+
+RNG = np.random.default_rng(0)
+
+
+# ---- relative errors and floors
+
+
+def test_relative_error_of_known_cases() -> None:
+    x = np.array([[3.0, 0.0], [0.0, 4.0]])
+    assert metrics.relative_error(x, x) == 0
+    assert metrics.relative_error(x, np.zeros_like(x)) == pytest.approx(100)
+    assert metrics.relative_error(x, np.array([[3.0, 1.0], [0.0, 4.0]])) == pytest.approx(20)
+    assert metrics.relative_error(x, 1.25 * x) == pytest.approx(25)
+
+
+def test_relative_error_is_over_the_whole_set_and_any_shape() -> None:
+    x, x_hat = RNG.normal(size=(2, 5, 4, 4, 2))
+    wanted = 100 * np.sqrt(((x - x_hat) ** 2).sum() / (x**2).sum())
+    assert metrics.relative_error(x, x_hat) == pytest.approx(wanted)
+    assert metrics.relative_error(jnp.asarray(x), jnp.asarray(x_hat)) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_relative_error_refuses_unequal_shapes() -> None:
+    with pytest.raises(ValueError, match=r"x has shape \(2, 3\) and x_hat \(2, 1\)"):
+        metrics.relative_error(np.ones((2, 3)), np.ones((2, 1)))
+
+
+def test_relative_error_refuses_zeros() -> None:
+    with pytest.raises(ValueError, match="x is all zero"):
+        metrics.relative_error(np.zeros((2, 3)), np.ones((2, 3)))
+
+
+def test_nearest_image_error_agrees_with_a_naive_search() -> None:
+    x, x_train = RNG.normal(size=(7, 3, 3, 2)), RNG.normal(size=(12, 3, 3, 2))
+    nearest = []
+    for image in x:
+        distances = [((image - candidate) ** 2).sum() for candidate in x_train]
+        nearest.append(x_train[int(np.argmin(distances))])
+    wanted = 100 * np.sqrt(((x - np.stack(nearest)) ** 2).sum() / (x**2).sum())
+    assert metrics.nearest_image_error(x, x_train) == pytest.approx(wanted)
+    assert metrics.nearest_image_error(x_train[:5], x_train) == pytest.approx(0, abs=1e-6)
+
+
+def test_linear_error_agrees_with_a_truncated_reconstruction() -> None:
+    x = RNG.normal(size=(6, 4, 4, 1)) + 1
+    u, s, vt = np.linalg.svd(x.reshape(6, -1), full_matrices=False)
+    for rank in (1, 3, 5):
+        x_hat = (u[:, :rank] * s[:rank]) @ vt[:rank]
+        wanted = 100 * np.linalg.norm(x_hat - x.reshape(6, -1)) / np.linalg.norm(x)
+        assert metrics.linear_error(x, rank) == pytest.approx(wanted)
+    for rank in (6, 100):
+        assert metrics.linear_error(x, rank) == 0
+
+
+@pytest.mark.parametrize("rank", [0, -1])
+def test_linear_error_refuses_a_rank_below_one(rank: int) -> None:
+    with pytest.raises(ValueError, match=f"rank = {rank}: use 1 or more"):
+        metrics.linear_error(np.ones((3, 4)), rank)
+
+
+def test_floors_of_the_bumps_are_those_measured_before() -> None:
+    train = data.bumps()
+    for rank, wanted in ((2, 78), (4, 57), (8, 34), (16, 13), (32, 2)):
+        assert metrics.linear_error(train.x, rank) == pytest.approx(wanted, abs=1)
+    test = data.bumps_test(300, key=jax.random.key(0))
+    assert metrics.nearest_image_error(test.x, train.x) == pytest.approx(16.8, abs=1)
+
+
+# ---- the fit of bumps
+
+TRAINING = data.bumps(image_size=16)
+
+
+def scaled(raw: np.ndarray) -> np.ndarray:
+    return ((raw - TRAINING.offset) / TRAINING.scale)[..., None]
+
+
+def fitted_by_scipy(raw: np.ndarray) -> np.ndarray:
+    """The nearest bump of height 1 and spread 0.2 to one image, by a general minimiser from many starts."""
+
+    def distance(centre: np.ndarray) -> float:
+        return float(((bump_images(centre[None], 16)[0] - raw) ** 2).sum())
+
+    starts = [(a, b) for a in np.linspace(-0.8, 0.8, 5) for b in np.linspace(-0.8, 0.8, 5)]
+    best = sorted(starts, key=lambda start: distance(np.array(start)))[:3]
+    solutions = [minimize(distance, start, bounds=[(-1, 1)] * 2, tol=1e-14) for start in best]
+    return bump_images(min(solutions, key=lambda s: s.fun).x[None], 16)[0]
+
+
+def test_bumps_anywhere_fit_themselves() -> None:
+    centres = np.array([[0.123456, -0.654321], [-0.5, 0.5], [0.0313, 0.4777], [0.9999, -0.98], [0.0, 0.0]])
+    assert metrics.bump_fit_error(scaled(bump_images(centres, 16)), TRAINING) < 1e-3
+    test = data.bumps_test(30, 16, key=jax.random.key(1))
+    assert metrics.bump_fit_error(test.x, TRAINING) < 1e-3
+
+
+def test_bump_of_the_wrong_height_has_the_error_one_can_work_out() -> None:
+    raw = bump_images(np.array([[0.1234, -0.3071]]), 16)
+    found = metrics.bump_fit_error(scaled(0.7 * raw), TRAINING)
+    # a lower bump at the same place is nearest to the bump itself, and the two differ by 0.3 of it
+    wanted = 100 * np.linalg.norm(0.3 * raw / TRAINING.scale) / np.linalg.norm(scaled(raw))
+    assert found == pytest.approx(wanted, rel=1e-4)
+
+
+def test_fit_agrees_with_a_general_minimiser() -> None:
+    centres = np.array([[0.21, -0.37], [-0.44, 0.08], [0.33, 0.29]])
+    raw = np.concatenate(
+        [
+            bump_images(centres[:1], 16, spread=0.3),
+            bump_images(centres[1:2], 16, spread=0.12),
+            1.4 * bump_images(centres[2:], 16) + 0.1 * bump_images(centres[:1], 16),
+        ]
+    )
+    fitted = np.stack([fitted_by_scipy(image) for image in raw])
+    wanted = 100 * np.linalg.norm(scaled(raw) - scaled(fitted)) / np.linalg.norm(scaled(fitted))
+    assert metrics.bump_fit_error(scaled(raw), TRAINING) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_images_that_are_no_bumps_have_a_large_error() -> None:
+    noise = RNG.normal(size=(20, 16, 16, 1))
+    assert metrics.bump_fit_error(noise, TRAINING) > 90
+    assert metrics.bump_fit_error(scaled(np.zeros((3, 16, 16))), TRAINING) > 30
+    two = bump_images(np.array([[-0.4, 0.4]]), 16) + bump_images(np.array([[0.4, -0.4]]), 16)
+    assert metrics.bump_fit_error(scaled(two), TRAINING) > 80
+
+
+@pytest.mark.parametrize("shape", [(2, 16, 16), (2, 16, 12, 1), (2, 16, 16, 3), (16, 16)])
+def test_bump_fit_refuses_other_shapes(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"bumps are \(batch, size, size, 1\)"):
+        metrics.bump_fit_error(np.ones(shape), TRAINING)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_bump_fit_refuses_images_that_are_not_finite(value: float) -> None:
+    x = TRAINING.x[:3].copy()
+    x[1, 2, 3] = value
+    with pytest.raises(ValueError, match="NaN or infinity.*diverged"):
+        metrics.bump_fit_error(x, TRAINING)
+
+
+# ---- collapse
+
+
+def test_active_units_by_the_variance_of_the_means() -> None:
+    # columns of variance 1, 0.0121, 0.0081, 0; the last is far from zero, which is not activity
+    signs = np.array([1.0, -1.0] * 10)[:, None]
+    means = np.hstack([signs, 0.11 * signs, 0.09 * signs, 0 * signs + 5])
+    for array in (means, jnp.asarray(means)):
+        assert metrics.active_units(array).tolist() == [True, True, False, False]
+    assert metrics.active_units(means, threshold=0.5).tolist() == [True, False, False, False]
+    assert metrics.active_units(means, threshold=0.005).tolist() == [True, True, True, False]
+
+
+def test_kl_per_coefficient_is_a_mean_over_images() -> None:
+    mean = jnp.array([[0.0, 2.0, 0.0], [0.0, 0.0, 0.0]])
+    log_variance = jnp.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    found = metrics.kl_per_coefficient(DiagonalGaussian(mean, log_variance))
+    assert found == pytest.approx([0, 0.5 * (4 / 2), 0.5 * (np.e - 2) / 2])
+    assert all(type(value) is float for value in found)
+
+
+def test_point_mass_has_no_kl() -> None:
+    assert metrics.kl_per_coefficient(PointMass(jnp.ones((3, 2)))) is None
+
+
+# ---- straightness
+
+
+def test_straight_line() -> None:
+    line = np.linspace(0, 1, 11)[:, None] * np.array([3.0, -1.0, 0.5]) + np.array([5.0, 5.0, 5.0])
+    for path in (line, line[::-1], jnp.asarray(line)):
+        assert metrics.straightness(path) == pytest.approx((1, 1))
+
+
+def test_uneven_steps_on_a_line_are_still_straight() -> None:
+    path = np.array([0.0, 0.1, 0.7, 0.75, 3.0])[:, None] * np.array([1.0, 2.0])
+    assert metrics.straightness(path) == pytest.approx((1, 1))
+
+
+def test_circle_is_as_wide_as_long() -> None:
+    angle = 2 * np.pi * (np.arange(40) + 0.3) / 40
+    share, monotonicity = metrics.straightness(np.stack([np.cos(angle), np.sin(angle)], axis=1))
+    assert share == pytest.approx(0.5)
+    assert monotonicity == pytest.approx(0.5, abs=0.03)
+
+
+def test_back_and_forth_is_straight_but_turns() -> None:
+    path = np.array([0.0, 1.0, 2.0, 3.0, 2.0])[:, None] * np.array([1.0, -2.0])
+    assert metrics.straightness(path) == pytest.approx((1, 3 / 4))
+    assert metrics.straightness(-path) == pytest.approx((1, 3 / 4))
+
+
+def test_share_is_that_of_the_variance() -> None:
+    path = np.array([[-2.0, 1.0], [-2.0, -1.0], [2.0, 1.0], [2.0, -1.0]])
+    assert metrics.straightness(path)[0] == pytest.approx(4 / 5)
+
+
+def test_straightness_refuses_what_has_no_direction() -> None:
+    with pytest.raises(ValueError, match="2 points: straightness needs 3 or more"):
+        metrics.straightness(np.eye(2))
+    with pytest.raises(ValueError, match="all points of the path coincide"):
+        metrics.straightness(np.ones((4, 2)))

@@ -1,0 +1,69 @@
+"""The example of the README runs as it is written; only its sizes and steps are made small from outside."""
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import pytest
+
+import vrrae_lab as vl
+from vrrae_lab.gaussian import DiagonalGaussian
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def example() -> str:
+    blocks = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+    assert blocks, f"{README} has no ```python block: the usage example is missing"
+    return blocks[0]
+
+
+def smaller(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, **settings: Any) -> list[dict[str, Any]]:
+    """Let `owner.name` be called with these settings in place of its own; the keyword arguments of its calls."""
+    function, calls = getattr(owner, name), []
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        calls.append(options)
+        return function(*arguments, **(options | settings))
+
+    monkeypatch.setattr(owner, name, call)
+    return calls
+
+
+def test_readme_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    fits = smaller(monkeypatch, vl, "fit", num_steps=3, batch_size=8, progress=False)
+    smaller(monkeypatch, vl.data, "bumps", num_images=16, image_size=16)
+    smaller(monkeypatch, vl.data, "bumps_test", num_images=16, image_size=16)
+    smaller(monkeypatch, vl.explore, "generate", num_components=2)
+
+    explorers, explore = [], vl.widgets.explore
+    monkeypatch.setattr(vl.widgets, "explore", lambda *given: explorers.append(explore(*given)))
+
+    names: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(compile(example(), str(README), "exec"), names)
+
+    posterior, x_new, model, history = (names[name] for name in ("posterior", "x_new", "model", "history"))
+    assert isinstance(posterior, DiagonalGaussian)
+    assert posterior.mean.shape == posterior.log_variance.shape == (16, 2)
+    assert x_new.shape == (16, 16, 16, 1) and np.isfinite(x_new).all()
+    assert vl.models.is_frozen(model)
+    assert history.stopped == "finished" and history.num_steps == 3
+    assert fits[0]["num_steps"] == 2000 and fits[0]["batch_size"] == 64
+    assert isinstance(explorers[0], ipywidgets.Widget)
+
+
+def test_every_public_name_is_there() -> None:
+    for name in vl.__all__:
+        assert getattr(vl, name) is not None
+    assert set(vl.__all__) <= set(dir(vl))
+    assert vl.__version__
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'vrrae_lab' has no attribute 'vrae'"):
+        vl.vrae  # noqa: B018

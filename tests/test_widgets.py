@@ -1,0 +1,114 @@
+"""The explorer at the level of traits; tests/browser moves it in JupyterLab."""
+
+import io
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import vrrae_lab as vl
+
+SIZE = 16
+
+
+@pytest.fixture(scope="module")
+def bumps():
+    return vl.data.bumps(25, image_size=SIZE)
+
+
+@pytest.fixture(scope="module")
+def model(bumps):
+    frozen = vl.freeze_basis(vl.vrrae(bumps.shape, latent_size=6, rank=3, key=jax.random.key(0)), bumps.x)
+    # an untrained decoder hardly answers to its input; this one shows every slider, in 8 bits too
+    patterns = jax.random.normal(jax.random.key(1), (6, SIZE * SIZE))
+    return eqx.tree_at(
+        lambda m: m.decoder, frozen, lambda latents: 2 + (50 * latents @ patterns).reshape(-1, SIZE, SIZE, 1)
+    )
+
+
+def limits(bumps):
+    return float(bumps.x.min()), float(bumps.x.max())
+
+
+def picture(explorer):
+    """The shown image as an array of RGB pixels."""
+    return np.asarray(Image.open(io.BytesIO(explorer.image.value)))
+
+
+def test_the_middle_of_the_sliders_is_the_decoded_mean(model, bumps):
+    explorer = vl.widgets.explore(model, bumps)
+    middle = np.asarray(model.encode(bumps.x).mean).mean(axis=0)
+    image = np.asarray(model.decode(middle[None]))
+    expected = vl.figures.to_pixels(image, limits(bumps))[0]
+    magnify = picture(explorer).shape[0] // SIZE
+    np.testing.assert_array_equal(picture(explorer)[::magnify, ::magnify], expected)
+
+
+def test_a_slider_moves_its_coefficient_by_its_spread(model, bumps):
+    explorer = vl.widgets.explore(model, bumps)
+    means = np.asarray(model.encode(bumps.x).mean)
+    order = np.argsort(-means.std(axis=0))
+    explorer.sliders[1].value = 1.5
+    z = means.mean(axis=0)
+    z[order[1]] += 1.5 * means.std(axis=0)[order[1]]
+    expected = vl.figures.to_pixels(np.asarray(model.decode(z[None])), limits(bumps))[0]
+    magnify = picture(explorer).shape[0] // SIZE
+    # rounding to 8 bits may fall either way
+    assert np.abs(picture(explorer)[::magnify, ::magnify].astype(int) - expected).max() <= 2
+
+
+def test_every_slider_changes_the_picture_and_reset_brings_it_back(model, bumps):
+    explorer = vl.widgets.explore(model, bumps)
+    start = explorer.image.value
+    for slider in [*explorer.sliders, explorer.noise]:
+        slider.value = 1.0
+        assert explorer.image.value != start, f"{slider.description} moved nothing"
+        explorer.reset()
+        assert explorer.image.value == start
+
+
+def test_sliders_are_ordered_by_spread_and_limited_in_number(model, bumps):
+    explorer = vl.widgets.explore(model, bumps, num_sliders=2)
+    spread = np.asarray(model.encode(bumps.x).mean).std(axis=0)
+    names = [f"coefficient {j + 1}" for j in np.argsort(-spread)[:2]]
+    assert [slider.description for slider in explorer.sliders] == names
+
+
+def test_a_deterministic_model_has_no_noise_slider(bumps):
+    model = vl.ae(bumps.shape, latent_size=2, key=jax.random.key(0))
+    assert vl.widgets.explore(model, bumps).noise is None
+
+
+def test_an_error_while_drawing_is_shown_and_cleared_again(model, bumps):
+    explorer = vl.widgets.explore(model, bumps)
+    draw = explorer._render
+
+    def failing(position, noise):
+        raise RuntimeError("the decoder is gone")
+
+    explorer._render = failing
+    explorer.sliders[0].value = 1.0
+    assert "the decoder is gone" in explorer.message.value
+    explorer._render = draw
+    explorer.sliders[0].value = 0.5
+    assert explorer.message.value == ""
+
+
+def test_bad_input_is_refused_with_a_remedy(bumps):
+    unfrozen = vl.vrrae(bumps.shape, latent_size=6, rank=3, key=jax.random.key(0))
+    with pytest.raises(ValueError, match="freeze_basis"):
+        vl.widgets.explore(unfrozen, bumps)
+    frozen = vl.freeze_basis(unfrozen, bumps.x)
+    with pytest.raises(ValueError, match="num_sliders = 0"):
+        vl.widgets.explore(frozen, bumps, num_sliders=0)
+    with pytest.raises(ValueError, match="shape"):
+        vl.widgets.explore(frozen, vl.data.bumps(25, image_size=12))
+
+
+def test_the_model_is_not_changed(model, bumps):
+    before = jax.tree.leaves(eqx.filter(model, eqx.is_array))
+    vl.widgets.explore(model, bumps).sliders[0].value = 2.0
+    after = jax.tree.leaves(eqx.filter(model, eqx.is_array))
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
