@@ -1,5 +1,6 @@
 """What several test modules need."""
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +8,11 @@ from pathlib import Path
 
 import equinox as eqx
 import jax
+import optax
 import pytest
 
 from vrrae_lab import models
+from vrrae_lab.experiments import Bumps
 
 
 def shared_data() -> Path:
@@ -58,4 +61,26 @@ def linear_nets() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "ConvEncoder", LinearEncoder)
         patch.setattr(models, "ConvDecoder", LinearDecoder)
+        yield
+
+
+TINY_BUMPS = Bumps(
+    image_size=16,
+    num_steps=3,
+    batch_size=16,
+    learning_rate=1e-3,
+    latent_size=8,
+    num_test=100,  # as many of all as there are training images, so that fewer sizes of batch are compiled
+    num_generated=100,
+    num_components=3,
+    num_seeds=2,
+)
+_sgd = functools.cache(optax.sgd)
+
+
+@contextmanager
+def quick_experiments() -> Iterator[None]:
+    """Linear nets and one simple optimiser, so that a step compiles fast, and once a model instead of once a run."""
+    with linear_nets(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optax, "adabelief", _sgd)
         yield

@@ -1,7 +1,6 @@
 """The command line: exit statuses, what is printed where, what is left behind."""
 
 import dataclasses
-import functools
 import json
 import os
 import subprocess
@@ -12,29 +11,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import optax
 import pytest
-from support import linear_nets
+from support import TINY_BUMPS, quick_experiments
 
 from vrrae_lab import checkpoint, cli, data
 from vrrae_lab.cli import copy_notebooks, first_notebook, main, notebooks_folder
 from vrrae_lab.experiments import EXPERIMENTS, Bumps, comparison
 
-TINY = Bumps(
-    image_size=8,
-    num_steps=2,
-    batch_size=8,
-    latent_size=4,
-    num_test=100,
-    num_generated=100,
-    num_components=2,
-    num_seeds=1,
-)
+TINY = dataclasses.replace(TINY_BUMPS, num_seeds=1)
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[type]:
-    """Let the experiment "tiny" be known: seconds of linear bumps."""
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let an experiment "tiny" be known: seconds of linear bumps."""
 
     class Tiny(Bumps):
         description = "for this test"
@@ -45,9 +34,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[type]:
         fast = classmethod(lambda cls: dataclasses.replace(TINY, num_steps=1))
 
     monkeypatch.setitem(EXPERIMENTS, "tiny", Tiny)
-    monkeypatch.setattr(optax, "adabelief", functools.cache(optax.sgd))
-    with linear_nets():
-        yield Tiny
+    with quick_experiments():
+        yield
 
 
 class Output:
@@ -126,12 +114,12 @@ def test_entry_point_ends_the_process_with_the_status(
 
 
 def test_run_leaves_record_figures_and_checkpoints(
-    tiny: type, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = Output(capsys, "run", "tiny", "--out", str(tmp_path))
     assert output.status == 0
     record = json.loads((tmp_path / "tiny" / "record.json").read_text())
-    assert record["settings"]["num_steps"] == 2 and record["seeds"] == [0]
+    assert record["settings"]["num_steps"] == 3 and record["seeds"] == [0]
     assert f"\n{TINY.table(record)}\n" in output.out
     assert f"record: {tmp_path / 'tiny' / 'record.json'}" in output.out
     for name in ("latent_plane", "samples", "errors", "training"):
@@ -148,7 +136,7 @@ def test_run_leaves_record_figures_and_checkpoints(
     assert again.status == 0 and again.out.count("found in") == 4 and "training VAE" not in again.out
     other = Output(capsys, "run", "tiny", "--fast", "--out", str(tmp_path))
     assert other.status == 1
-    assert other.err.startswith("vrrae-lab: ") and "num_steps: 2 there, 1 now" in other.err
+    assert other.err.startswith("vrrae-lab: ") and "num_steps: 3 there, 1 now" in other.err
     assert other.err.count("\n") == 1
 
 
@@ -202,7 +190,7 @@ def test_mistakes_of_our_own_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_interrupt_is_status_130_and_says_how_to_go_on(
-    tiny: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fit, calls = comparison.fit, []
 

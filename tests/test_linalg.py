@@ -420,10 +420,14 @@ def test_gram_basis_of_float32_latents_is_summed_in_float64():
     np.testing.assert_allclose(singular_values, expected_values, rtol=1e-8)
 
 
-def test_gram_basis_of_zeros_is_orthonormal():
-    basis, singular_values = gram_basis([np.zeros((4, 3))], 2)
-    np.testing.assert_allclose(basis.T @ basis, np.eye(2), atol=1e-14)
-    np.testing.assert_array_equal(singular_values, 0)
+@pytest.mark.parametrize("scale", [0.0, 1e-8, 1.0, 1e6])
+def test_gram_basis_of_latents_that_lack_the_rank_is_orthonormal(scale):
+    """Rounding makes some of the eigenvalues that should vanish negative."""
+    latents = scale * np.outer(np.linspace(1, 2, 7), np.random.default_rng(0).normal(size=6))
+    basis, singular_values = gram_basis([latents], 6)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(6), atol=1e-13)
+    assert singular_values[0] == pytest.approx(np.linalg.norm(latents))
+    assert np.all(singular_values[1:] <= 1e-6 * singular_values[0])
 
 
 @pytest.mark.parametrize("rank", [0, 4, 7])
