@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import vrrae_lab as vl
+from vrrae_lab.experiments import Bumps, shipped_record
 from vrrae_lab.gaussian import DiagonalGaussian
 
 README = Path(__file__).parents[1] / "README.md"
@@ -67,3 +68,11 @@ def test_every_public_name_is_there() -> None:
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'vrrae_lab' has no attribute 'vrae'"):
         vl.vrae  # noqa: B018
+
+
+def test_the_figures_of_the_readme_are_those_of_the_records() -> None:
+    readme = README.read_text()
+    assert Bumps.table(shipped_record("bumps_2000_steps")).split("\n\n")[0] in readme
+    floor = shipped_record("bumps_2000_steps")["floors"]["nearest training image"]
+    assert f"nearest training image is {floor:.1f} %" in readme
+    assert f"{shipped_record('bumps_vrrae')['test_error']:.1f} % on the test set" in readme
