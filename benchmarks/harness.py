@@ -26,7 +26,9 @@ class Table:
         """Title, Markdown table and notes."""
         head = list(self.rows[0])
         cells = [[_shown(row.get(name)) for name in head] for row in self.rows]
-        return "\n".join([f"## {self.title}", "", markdown_table(head, cells), *([""] if self.notes else []), *self.notes])
+        return "\n".join(
+            [f"## {self.title}", "", markdown_table(head, cells), *([""] if self.notes else []), *self.notes]
+        )
 
 
 def _shown(cell: Cell) -> str:
@@ -37,7 +39,9 @@ def _shown(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
-def interleaved(ways: Mapping[str, Callable[[], Any]], *, rounds: int = 9, budget_seconds: float = 60) -> dict[str, float]:
+def interleaved(
+    ways: Mapping[str, Callable[[], Any]], *, rounds: int = 9, budget_seconds: float = 60
+) -> dict[str, float]:
     """Median milliseconds of each way.
 
     The ways take turns, so that a busy moment of the machine hits all of them; the first round, which compiles, does

@@ -110,8 +110,8 @@ def test_one_pass_and_its_parts(convolutional, x, getkey, name):
     assert x_hat.shape == x.shape and x_hat.dtype == np.float32
     assert posterior.mean.shape == code
     assert isinstance(posterior, DiagonalGaussian if name.startswith("v") else PointMass)
-    np.testing.assert_allclose(model.encode(x).mean, posterior.mean, atol=1e-5)
     frozen = freeze_basis(model, x)
+    np.testing.assert_allclose(frozen.encode(x).mean, posterior.mean, atol=1e-4)
     assert is_frozen(frozen) and is_frozen(model) == (name in ("ae", "vae"))
     assert frozen.decode(np.zeros(code, np.float32)).shape == x.shape
     np.testing.assert_array_equal(frozen.reconstruct(x), frozen.decode(frozen.encode(x).mean))
@@ -128,20 +128,22 @@ def test_full_rank_low_rank_model_is_the_autoencoder(getkey):
 # ------------------------------------------------------------------------------------------------------ randomness
 
 
+def numbers(model):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(model)]
+
+
 @pytest.mark.parametrize("name", CONSTRUCTORS)
 def test_initial_weights_are_a_function_of_the_key(convolutional, name):
     arguments = {"shape": SHAPE} | ARGUMENTS[name]
-    first = jax.tree.leaves(convolutional[name])
-    again = jax.tree.leaves(build(name, arguments, key=jax.random.key(0)))
-    other = jax.tree.leaves(build(name, arguments, key=jax.random.key(1)))
-    for a, b, c in zip(first, again, other, strict=True):
+    again, other = (build(name, arguments, key=jax.random.key(seed)) for seed in range(2))
+    for a, b, c in zip(numbers(convolutional[name]), numbers(again), numbers(other), strict=True):
         np.testing.assert_array_equal(a, b)
         assert not np.any(a == c)
 
 
 @pytest.mark.parametrize("name", CONSTRUCTORS)
 def test_no_two_parts_start_from_the_same_numbers(convolutional, name):
-    leaves = [np.asarray(leaf).ravel() for leaf in jax.tree.leaves(convolutional[name]) if leaf.size > 1]
+    leaves = [leaf.ravel() for leaf in numbers(convolutional[name]) if leaf.size > 1]
     starts = [leaf[:2] / leaf[0] for leaf in leaves]  # arrays drawn with one key are multiples of each other
     for i, start in enumerate(starts):
         assert not any(np.allclose(start, other, rtol=1e-6) for other in starts[:i])
@@ -281,7 +283,8 @@ def test_recipe_builds_the_same_model_again(convolutional, name):
     model = convolutional[name]
     assert model.recipe == (name, tuple(({"shape": SHAPE} | ARGUMENTS[name]).items()))
     again = build(model.recipe.constructor, dict(model.recipe.arguments), key=jax.random.key(0))
-    assert eqx.tree_equal(model, again)
+    assert jax.tree.structure(model) == jax.tree.structure(again)
+    assert all(np.array_equal(a, b) for a, b in zip(numbers(model), numbers(again), strict=True))
 
 
 def test_unknown_constructor_lists_the_known_ones(getkey):

@@ -152,7 +152,7 @@ def in_batches(
     return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
 
 
-def _first(count: int, array: Array) -> np.ndarray:
+def _first(count: int, array: Array | np.ndarray) -> np.ndarray:
     return np.asarray(array)[:count]
 
 

@@ -20,7 +20,7 @@ class Explorer(ipywidgets.HBox):
     """What `explore` returns: sliders in units of each coefficient's own spread, and the decoded image.
 
     Attributes:
-        sliders: one per coefficient shown, the largest spread first.
+        sliders: one per coefficient shown.
         noise: how much of the posterior's standard deviation is added, or None for a deterministic model.
         image: the decoded image as PNG.
         message: errors are shown here, as a notebook would swallow them.
@@ -84,7 +84,7 @@ def explore(model: Autoencoder, data: Dataset, *, num_sliders: int = 8) -> Explo
     Args:
         model: a frozen model.
         data: the training data, for the means, the spreads and the range of colours.
-        num_sliders: how many coefficients get a slider, those of largest spread first.
+        num_sliders: how many coefficients get a slider: those of largest spread, in their own order.
 
     Raises:
         ValueError: if the model is not frozen, the images do not fit it, or `num_sliders` is below 1.
@@ -98,7 +98,7 @@ def explore(model: Autoencoder, data: Dataset, *, num_sliders: int = 8) -> Explo
         raise ValueError(f"num_sliders = {num_sliders}: use 1 or more")
     posterior = in_batches(model.encode, data.x)
     middle, spread = posterior.mean.mean(axis=0), posterior.mean.std(axis=0)
-    order = [int(j) for j in np.argsort(-spread)[:num_sliders]]
+    order = sorted(int(j) for j in np.argsort(-spread)[:num_sliders])
     has_noise = isinstance(posterior, DiagonalGaussian)
     width = np.asarray(posterior.standard_deviation).mean(axis=0) if has_noise else np.zeros_like(spread)
     draw = np.asarray(jax.random.normal(jax.random.key(0), spread.shape))
@@ -115,5 +115,13 @@ def explore(model: Autoencoder, data: Dataset, *, num_sliders: int = 8) -> Explo
 
 def _slider(name: str, least: float, most: float) -> ipywidgets.FloatSlider:
     return ipywidgets.FloatSlider(
-        value=0.0, min=least, max=most, step=0.05, description=name, continuous_update=True, readout_format=".2f"
+        value=0.0,
+        min=least,
+        max=most,
+        step=0.05,
+        description=name,
+        style={"description_width": "95px"},
+        layout={"width": "400px"},
+        continuous_update=True,
+        readout_format=".2f",
     )
