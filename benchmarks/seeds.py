@@ -16,13 +16,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from threadpoolctl import threadpool_limits
 
 from vrrae_lab import data
 from vrrae_lab.experiments.comparison import four_models
 from vrrae_lab.experiments.record import environment, markdown_table
 from vrrae_lab.files import write_json
 from vrrae_lab.models import build
+from vrrae_lab.training import one_blas_thread
 
 BATCH_SIZE = 64
 ROUNDS = 9
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    with threadpool_limits(limits=1, user_api="blas"):  # as `fit` does
+    with one_blas_thread():  # as `fit` does
         rows = measure(arguments.image_size, arguments.seeds)
     cells = [[row["model"], *(f"{row[name]:.2f}" for name in list(row)[1:])] for row in rows]
     print(markdown_table(list(rows[0]), cells))

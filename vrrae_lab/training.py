@@ -13,7 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal, NamedTuple
@@ -96,9 +96,7 @@ def fit(
     chunks: list[dict[str, np.ndarray]] = []
     stopped: Literal["finished", "interrupted", "diverged"] = "finished"
     step, count = 0, 1
-    # LAPACK's threads spin after each SVD and take the cores from XLA's: a third of a step's time on two cores
-    blas = threadpool_limits(limits=1, user_api="blas")
-    with blas, _progress_bar(num_steps, progress) as bar, _deferred_interrupt() as interrupt:
+    with one_blas_thread(), _progress_bar(num_steps, progress) as bar, _deferred_interrupt() as interrupt:
         while step < num_steps and stopped == "finished":
             called, pending = time.perf_counter(), []
             for s in range(step, min(step + count, num_steps)):
@@ -118,6 +116,17 @@ def fit(
     seconds = time.perf_counter() - started - compile_seconds
     history = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
     return state[0], History(history, stopped, seconds, compile_seconds)
+
+
+def one_blas_thread() -> AbstractContextManager[None]:
+    """Let BLAS and LAPACK use one thread.
+
+    On a CPU jax calls SciPy's LAPACK, whose threads spin for a while after each SVD and take the cores from XLA's own:
+    with two cores a step of an RRAE then takes half as long again.
+    """
+    import scipy.linalg.cython_lapack  # noqa: F401  jax loads it at the first SVD, too late to be limited
+
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def _reason_to_stop(
