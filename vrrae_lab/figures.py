@@ -129,7 +129,7 @@ def latent_plane(
             figure.add_trace(trace.update(showlegend=column == 1), row=1, col=column)
     figure.update_xaxes(title=axis_names[0])
     figure.update_yaxes(title=axis_names[1], col=1)
-    return _styled(figure, title, 120 + 290 * len(planes), 400)
+    return _styled(figure, title, 200 + 300 * len(planes), 400)
 
 
 def training_curves(
