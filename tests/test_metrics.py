@@ -128,6 +128,15 @@ def test_fit_agrees_with_a_general_minimiser() -> None:
     assert metrics.bump_fit_error(scaled(raw), TRAINING) == pytest.approx(wanted, rel=1e-4)
 
 
+def test_the_higher_of_two_bumps_is_fitted() -> None:
+    """Though the lower one lies on a point of any coarse grid and the higher one between them."""
+    centres = np.array([[0.275, 0.275], [-0.5, -0.5]])
+    higher, lower = bump_images(centres, 16)
+    image, fitted = scaled((higher + 0.95 * lower)[None]), scaled(higher[None])
+    wanted = 100 * np.linalg.norm(image - fitted) / np.linalg.norm(fitted)
+    assert metrics.bump_fit_error(image, TRAINING) == pytest.approx(wanted, rel=1e-2)
+
+
 def test_images_that_are_no_bumps_have_a_large_error() -> None:
     noise = RNG.normal(size=(20, 16, 16, 1))
     assert metrics.bump_fit_error(noise, TRAINING) > 90

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 import pytest
 from support import linear_nets
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from vrrae_lab import Autoencoder, History, data, fit, losses, models, training
 from vrrae_lab.training import steps_in_epochs
@@ -214,6 +215,13 @@ def test_progress_bar_is_shown_on_request_only(start: Autoencoder, capsys: pytes
     train(start, progress=True)
     shown = capsys.readouterr()
     assert shown.out == "" and "0/7" in shown.err
+
+
+def test_threads_of_blas_are_given_back(start: Autoencoder) -> None:
+    with threadpool_limits(2, user_api="blas"):  # whatever an earlier test has left
+        before = threadpool_info()
+        train(start, num_steps=1)
+        assert threadpool_info() == before
 
 
 def test_trains_in_another_thread(start: Autoencoder) -> None:

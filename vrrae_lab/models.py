@@ -31,6 +31,10 @@ from vrrae_lab.nets import ConvDecoder, ConvEncoder, Shape
 Images = Float[Array, "batch height width channels"] | Float[np.ndarray, "batch height width channels"]
 
 
+# Samples at a time where no gradient is needed. Small sets fill it too, so that one compiled size serves them all.
+BATCH = 100
+
+
 class Recipe(NamedTuple):
     """How a model was made, so that a checkpoint can make it again: constructor name and arguments but the key."""
 
@@ -123,7 +127,7 @@ def check_images(x: Images, shape: Shape) -> None:
 
 
 def in_batches(
-    function: Callable[[Array], Any], x: Float[np.ndarray, "count ..."] | Float[Array, "count ..."], size: int = 250
+    function: Callable[[Array], Any], x: Float[np.ndarray, "count ..."] | Float[Array, "count ..."], size: int = BATCH
 ) -> Any:
     """Apply a function that treats samples independently to `x`, `size` at a time, so that memory stays bounded.
 
@@ -173,8 +177,7 @@ def freeze_basis(model: Autoencoder, x: Images) -> Autoencoder:
         return model
     check_images(x, model.shape)
     encode = eqx.filter_jit(model.encoder)
-    step = 250
-    latents = (in_batches(encode, x[start : start + step], step) for start in range(0, len(x), step))
+    latents = (in_batches(encode, x[start : start + BATCH]) for start in range(0, len(x), BATCH))
     matrix, _ = gram_basis(latents, basis.rank)
     dtype = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))[0].dtype
     return eqx.tree_at(lambda m: m.bottleneck.basis, model, FixedBasis(jnp.asarray(matrix, dtype)))

@@ -56,7 +56,7 @@ class Bumps:
     @classmethod
     def fast(cls) -> "Bumps":
         """A reduced setting: two minutes on two CPU cores."""
-        return cls(image_size=32, num_steps=150, learning_rate=1e-3, num_test=400, num_generated=400, num_seeds=2)
+        return cls(image_size=32, num_steps=120, learning_rate=1e-3, num_test=400, num_generated=400, num_seeds=2)
 
     @classmethod
     def tiny(cls) -> "Bumps":
