@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run an experiment, or go on with a half-done one")
     run.add_argument("name", metavar="NAME", help="an experiment; see `vrrae-lab list`")
-    run.add_argument("--fast", action="store_true", help="a reduced setting of about two minutes, which says so")
+    run.add_argument("--fast", action="store_true", help="a reduced setting of a few minutes, which says so")
     run.add_argument("--seeds", type=_positive, metavar="N", help="runs per model")
     run.add_argument("--seed", type=_natural, metavar="S", help="the first seed (0)")
     run.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where results go (runs)")

@@ -56,7 +56,7 @@ class Mnist:
 
     @classmethod
     def fast(cls) -> "Mnist":
-        """A reduced setting: two minutes on two CPU cores, on 2,000 real training images."""
+        """A reduced setting: a few minutes on two CPU cores, on 2,000 real training images."""
         return cls(num_train=2000, num_test=500, num_epochs=5.0, batch_size=64)
 
     @classmethod
