@@ -129,8 +129,8 @@ def test_fit_agrees_with_a_general_minimiser() -> None:
 
 
 def test_the_higher_of_two_bumps_is_fitted() -> None:
-    """Though the lower one lies on a point of any coarse grid and the higher one between them."""
-    centres = np.array([[0.275, 0.275], [-0.5, -0.5]])
+    """Though the lower one lies on a coarse grid and the higher one between its points."""
+    centres = np.array([[0.31, 0.31], [-0.6, -0.6]])
     higher, lower = bump_images(centres, 16)
     image, fitted = scaled((higher + 0.95 * lower)[None]), scaled(higher[None])
     wanted = 100 * np.linalg.norm(image - fitted) / np.linalg.norm(fitted)
