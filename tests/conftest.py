@@ -54,3 +54,17 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def without_data_or_network(tmp_path, monkeypatch):
+    """A machine whose usual data folders are empty and whose network does not answer."""
+    pytest.importorskip("tensorflow_datasets")
+    import requests
+
+    def refuse(*arguments, **options):
+        raise requests.ConnectionError("no network in this test")
+
+    monkeypatch.setattr(requests, "head", refuse)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -208,18 +208,8 @@ def test_interrupt_is_status_130_and_says_how_to_go_on(
     assert len(list((tmp_path / "tiny" / "runs").glob("*.ckpt"))) == 1
 
 
-def test_mnist_without_data_or_network_fails_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("tensorflow_datasets")
-    import requests
-
-    def refuse(*arguments: object, **options: object) -> None:
-        raise requests.ConnectionError("no network in this test")
-
-    monkeypatch.setattr(requests, "head", refuse)
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+@pytest.mark.usefixtures("without_data_or_network")
+def test_mnist_without_data_or_network_fails_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in (["run", "mnist", "--fast", "--out", str(tmp_path / "runs")], ["data", "mnist"]):
         started = time.monotonic()
         output = Output(capsys, *command, "--data-dir", str(tmp_path / "data"))

@@ -526,16 +526,8 @@ def test_mnist_on_real_images(tmp_path: Path) -> None:
         assert list(figure.layout.yaxis.ticktext) == list(MODELS)
 
 
-def test_mnist_without_data_says_so_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("tensorflow_datasets")
-    import requests
-
-    def refuse(*arguments: object, **options: object) -> None:
-        raise requests.ConnectionError("no network in this test")
-
-    monkeypatch.setattr(requests, "head", refuse)
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+@pytest.mark.usefixtures("without_data_or_network")
+def test_mnist_without_data_says_so_at_once(tmp_path: Path) -> None:
     without = dataclasses.replace(Mnist.fast(), data_dir=str(tmp_path / "data"))
     started = time.monotonic()
     with pytest.raises(DataUnavailableError, match="no network in this test(.|\n)*Remedies"):

@@ -4,7 +4,7 @@ An epoch is ⌊N/B⌋ batches of a fresh permutation, the remainder dropped, as 
 and the noise are functions of the key and the number of the step alone, so a run can be cut anywhere and continued.
 
 Steps are separate calls of one compiled function and not a `lax.scan` over them, because on a CPU XLA runs the
-convolutions of a loop's body without the library kernels it uses outside (see `benchmarks`).
+convolutions of a loop's body more slowly than those outside a loop.
 """
 
 import math
@@ -121,8 +121,7 @@ def fit(
 def one_blas_thread() -> AbstractContextManager[None]:
     """Let BLAS and LAPACK use one thread.
 
-    On a CPU jax calls SciPy's LAPACK, whose threads spin for a while after each SVD and take the cores from XLA's own:
-    with two cores a step of an RRAE then takes half as long again.
+    On a CPU jax calls SciPy's LAPACK, whose threads spin for a while after each SVD and take the cores from XLA's own.
     """
     import scipy.linalg.cython_lapack  # noqa: F401  jax loads it at the first SVD, too late to be limited
 

@@ -121,7 +121,7 @@ class Bumps:
         rank = record["settings"]["rank"]
         head = ["model", "parameters", "train %", "test %", "diagonal %", "generation %", "active", "KL (nats)", "line"]
         rows = []
-        for name in _names(record):
+        for name in comparison.model_names(record):
             own = [r for r in record["results"] if r["model"] == name]
             kl = [None if v is None else sum(v) for v in comparison.of_model(record, name, "kl_per_coefficient")]
             active = [sum(v) for v in comparison.of_model(record, name, "active_units")]
@@ -152,7 +152,7 @@ class Bumps:
             for model in models.values()
         ]
         limits = (float(train.x.min()), float(train.x.max()))
-        errors = {name: comparison.of_model(record, name, "test_error") for name in _names(record)}
+        errors = {name: comparison.of_model(record, name, "test_error") for name in comparison.model_names(record)}
         convergence = {r["model"]: r["convergence"] for r in record["results"] if r["seed"] == seed}
         curves = {name: np.asarray(convergence[name]["curves"]["loss"], float) for name in models}
         steps = convergence[next(iter(models))]["steps"]  # the same for all that finished
@@ -163,18 +163,12 @@ class Bumps:
                 np.concatenate(samples), 10, title=f"Generated, {title}", row_names=list(models), limits=limits
             ),
             "errors": figures.seed_strip(
-                errors, title="Test error by seed", floors={"nearest training image": _nearest(record)}
+                errors,
+                title="Test error by seed",
+                floors={"nearest training image": record["floors"]["nearest training image"]},
             ),
             "training": figures.training_curves(curves, steps=steps, title=f"Training, {title}"),
         }
-
-
-def _names(record: Mapping[str, Any]) -> list[str]:
-    return list(dict.fromkeys(r["model"] for r in record["results"]))
-
-
-def _nearest(record: Mapping[str, Any]) -> float:
-    return record["floors"]["nearest training image"]
 
 
 def _collapse_report(record: Mapping[str, Any]) -> str:

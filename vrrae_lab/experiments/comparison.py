@@ -209,6 +209,11 @@ def _convergence(history: History) -> dict[str, Any]:
     }
 
 
+def model_names(record: Mapping[str, Any]) -> list[str]:
+    """The models of a record, each once, in the order of the comparison."""
+    return list(dict.fromkeys(result["model"] for result in record["results"]))
+
+
 def of_model(record: Mapping[str, Any], name: str, metric: str) -> list[Any]:
     """A metric of one model in every seed that finished.
 

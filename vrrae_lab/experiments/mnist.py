@@ -107,7 +107,7 @@ class Mnist:
         rank = record["settings"]["rank"]
         head = ["model", "parameters", "train %", "test %", "active", "KL (nats)"]
         rows = []
-        for name in dict.fromkeys(r["model"] for r in record["results"]):
+        for name in comparison.model_names(record):
             own = next(r for r in record["results"] if r["model"] == name)
             kl = [None if v is None else sum(v) for v in comparison.of_model(record, name, "kl_per_coefficient")]
             active = [sum(v) for v in comparison.of_model(record, name, "active_units")]
