@@ -17,6 +17,7 @@ FLOORS = {
     "linalg": 0,
     "gaussian": 0,
     "convolution": 0,
+    "microbatch": 0,
     "data": 0,
     "figures": 0,
     "nets": 1,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vrrae_lab import models
+from vrrae_lab import models, nets
 from vrrae_lab.bottlenecks import FixedBasis, LowRank, Variational, VariationalLowRank
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass
 from vrrae_lab.models import (
@@ -117,6 +117,26 @@ def test_one_pass_and_its_parts(convolutional, x, getkey, name):
     np.testing.assert_array_equal(frozen.reconstruct(x), frozen.decode(frozen.encode(x).mean))
     if not name.startswith("v"):  # without noise the training pass is the reconstruction
         np.testing.assert_allclose(frozen.reconstruct(x), x_hat, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", CONSTRUCTORS)
+def test_squared_error_is_that_of_the_pass_with_the_same_key(convolutional, x, getkey, monkeypatch, name):
+    """Value and gradient, for a batch of several parts and a rest."""
+    model, key = convolutional[name], getkey()
+    monkeypatch.setattr(nets, "PIXELS_IN_CACHE", 5 * math.prod(model.shape[:2]))
+    assert nets.microbatch_size(model.shape) == 5 and len(x) > 5 and len(x) % 5
+
+    def whole(model, x):
+        x_hat, posterior = model(x, key=key)
+        return jnp.sum((x_hat - x) ** 2), posterior.mean
+
+    def in_parts(model, x):
+        squares, posterior = model.squared_error(x, key=key)
+        return squares, posterior.mean
+
+    found, expected = (eqx.filter_jit(eqx.filter_value_and_grad(f, has_aux=True))(model, x) for f in (in_parts, whole))
+    for ours, reference in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, reference, rtol=1e-3, atol=1e-4 * float(jnp.abs(reference).max()))
 
 
 def test_full_rank_low_rank_model_is_the_autoencoder(getkey):

@@ -1,24 +1,41 @@
-r"""Strided and transposed convolutions over whole batches, with a weight gradient that is fast on CPUs.
+r"""Strided and transposed convolutions, fast on CPUs in value and gradient.
 
-Images are (batch, height, width, channels), weights (kernel height, kernel width, in, out).
+Images are (channels, height, width, batch), weights (kernel height, kernel width, in, out). The batch comes last, so
+that every shift of an image below moves contiguous runs of memory.
 
-XLA's CPU backend runs a convolution and its input gradient near the speed of a matrix product, but its weight gradient
-tens of times slower. A convolution is a sum over the taps (p, q) of the kernel of shifted images times a matrix,
+**Two grids.** A convolution of stride $s$ and padding $P$ joins a large and a small grid of pixels: through tap $p$ of
+the kernel, pixel $m$ of the small grid sees pixel $s m + p - P$ of the large one (each axis alike; outside is zero).
+*Gathering* lists what each small pixel sees, *scattering* is its transpose:
 
-$$y_{bijo} = \sum_{p,q} \sum_c x_{b,\,si+p-P,\,sj+q-P,\,c}\; w_{pqco},$$
+$$(G x)_p[m] = x[s m + p - P], \qquad (G^T y)[i] = \sum_{(p, m):\; s m + p - P = i} y_p[m].$$
 
-so its derivative along a change of the weights can be computed as one matrix product per tap, and the transpose of
-that, the weight gradient, is one matrix product per tap as well: $\bar w_{pq} = X_{pq}^T \bar Y$ with $X_{pq}$ the
-shifted images as a matrix. The custom rule below states only this; everything else is XLA's, and on accelerators,
-chosen when the program is lowered, so is this.
+A convolution maps large to small, a transposed one small to large, each with one matrix product over channels:
 
-A transposed convolution is the transpose of that map with respect to the images (the geometry of PyTorch's and
-Equinox's layers: stride s, padding P, output padding Q), hence for each tap a product of the *unshifted* small images
-with a matrix, added into every s-th pixel of the output: its weight gradient is $\bar w_{pq} = X^T \bar Y_{pq}$.
+$$\text{convolution: } y = W^T G x, \qquad \text{transposed: } y = G^T W x,$$
+
+with $W$ taking (tap, channel of the gathered side) as one index. Both are linear in $x$ and in $W$, so their gradients
+are the same two operations and two products:
+
+- convolution: $\bar x = G^T W \bar y$ and $\bar W = (G x)\, \bar y^T$;
+- transposed: $\bar x = W^T G \bar y$ and $\bar W = (G \bar y)\, x^T$, with $G \bar y$ gathered once for both.
+
+**Phases.** Pixel $i = s t + r$ of the large grid, of phase $r$, is reached only by the taps $p \equiv r + P \pmod s$,
+and then from $m = t - (p - P - r) / s$. So with the phases as separate planes, every tap is a shift by whole pixels:
+gathering splits the phases and shifts, scattering shifts, adds and interleaves (for 3 taps, $s = 2$, $P = 1$:
+$y[2t] = w_1 x[t]$ and $y[2t + 1] = w_2 x[t] + w_0 x[t + 1]$).
+
+**Stride 1.** There the grids are alike and the roles can be exchanged: a convolution is a transposed one with the
+kernel reversed and the padding $k - 1 - P$. Scattering then handles taps × out channels planes instead of taps × in
+channels, which is less for a last layer with few channels.
+
+XLA's CPU backend computes the weight gradient of a convolution far more slowly than this; elsewhere its own
+convolutions are best. Which is used is decided when a program is lowered for a platform. The benchmarks compare them.
 """
 
 import math
-from functools import partial
+from collections.abc import Callable
+from functools import partial, reduce
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -26,30 +43,47 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-_NUMBERS = ("NHWC", "HWIO", "NHWC")
+_NUMBERS = ("CHWN", "HWIO", "CHWN")
+
+
+class _Axis(NamedTuple):
+    """How the two grids lie on each other along one axis."""
+
+    kernel: int
+    stride: int
+    padding: int
+    small: int
+    large: int
 
 
 def convolve(
-    x: Float[Array, "batch height width in_channels"],
+    x: Float[Array, "in_channels height width batch"],
     weight: Float[Array, "kernel_height kernel_width in_channels out_channels"],
     *,
     stride: int = 1,
     padding: int = 0,
-) -> Float[Array, "batch out_height out_width out_channels"]:
-    """Convolution (in the sense of neural networks: no flip) of a batch of images."""
-    return _convolve(stride, padding, x, weight)
+) -> Float[Array, "out_channels out_height out_width batch"]:
+    """Convolution in the sense of neural networks (no flip); forward-mode differentiation is refused by JAX."""
+    sizes = zip(weight.shape[:2], x.shape[1:3], strict=True)
+    axes = tuple(_Axis(k, stride, padding, (n + 2 * padding - k) // stride + 1, n) for k, n in sizes)
+    if stride == 1 and weight.shape[3] < weight.shape[2]:
+        exchanged = tuple(a._replace(padding=a.kernel - 1 - padding, small=a.large, large=a.small) for a in axes)
+        return _convolve_transposed(exchanged, x, weight[::-1, ::-1])
+    return _convolve(axes, x, weight)
 
 
 def convolve_transposed(
-    x: Float[Array, "batch height width in_channels"],
+    x: Float[Array, "in_channels height width batch"],
     weight: Float[Array, "kernel_height kernel_width in_channels out_channels"],
     *,
     stride: int = 2,
     padding: int = 1,
     output_padding: int = 1,
-) -> Float[Array, "batch out_height out_width out_channels"]:
+) -> Float[Array, "out_channels out_height out_width batch"]:
     """Transposed convolution: output size = (size - 1)·stride - 2·padding + kernel + output_padding."""
-    return _convolve_transposed(stride, padding, output_padding, x, weight)
+    sizes = zip(weight.shape[:2], x.shape[1:3], strict=True)
+    axes = tuple(_Axis(k, stride, padding, n, (n - 1) * stride - 2 * padding + k + output_padding) for k, n in sizes)
+    return _convolve_transposed(axes, x, weight)
 
 
 class Convolution(eqx.Module):
@@ -80,9 +114,9 @@ class Convolution(eqx.Module):
         self.stride, self.padding = stride, padding
 
     def __call__(
-        self, x: Float[Array, "batch height width in_channels"]
-    ) -> Float[Array, "batch out_height out_width out_channels"]:
-        return convolve(x, self.weight, stride=self.stride, padding=self.padding) + self.bias[None, None, None, :]
+        self, x: Float[Array, "in_channels height width batch"]
+    ) -> Float[Array, "out_channels out_height out_width batch"]:
+        return convolve(x, self.weight, stride=self.stride, padding=self.padding) + self.bias[:, None, None, None]
 
 
 class TransposedConvolution(eqx.Module):
@@ -101,9 +135,9 @@ class TransposedConvolution(eqx.Module):
         self.weight, self.bias = _initial(in_channels, out_channels, (3, 3), key)
 
     def __call__(
-        self, x: Float[Array, "batch height width in_channels"]
-    ) -> Float[Array, "batch 2*height 2*width out_channels"]:
-        return convolve_transposed(x, self.weight) + self.bias[None, None, None, :]
+        self, x: Float[Array, "in_channels height width batch"]
+    ) -> Float[Array, "out_channels 2*height 2*width batch"]:
+        return convolve_transposed(x, self.weight) + self.bias[:, None, None, None]
 
 
 def _initial(
@@ -116,80 +150,152 @@ def _initial(
     return weight, jax.random.uniform(bias_key, (out_channels,), minval=-limit, maxval=limit)
 
 
-def _xla_convolve(stride: int, padding: int, x: Array, weight: Array) -> Array:
-    pads = [(padding, padding)] * 2
-    return lax.conv_general_dilated(x, weight, (stride, stride), pads, dimension_numbers=_NUMBERS)
+_Axes = tuple[_Axis, _Axis]
 
 
-def _tap_products(stride: int, padding: int, x: Array, weight: Array) -> Array:
-    """The convolution as one matrix product per kernel tap: slower forward, far faster to transpose on a CPU."""
-    kernel_height, kernel_width = weight.shape[:2]
-    batch, height, width, channels = x.shape
-    out_height = (height + 2 * padding - kernel_height) // stride + 1
-    out_width = (width + 2 * padding - kernel_width) // stride + 1
-    padded = jnp.pad(x, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
-    total = jnp.zeros((), x.dtype)
-    for p in range(kernel_height):
-        for q in range(kernel_width):
-            last = (batch, p + stride * (out_height - 1) + 1, q + stride * (out_width - 1) + 1, channels)
-            total = total + lax.slice(padded, (0, p, q, 0), last, (1, stride, stride, 1)) @ weight[p, q]
-    return total
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _convolve(axes: _Axes, x: Array, weight: Array) -> Array:
+    return lax.platform_dependent(x, weight, cpu=partial(_product_convolve, axes), default=partial(_xla_convolve, axes))
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _convolve(stride: int, padding: int, x: Array, weight: Array) -> Array:
-    return _xla_convolve(stride, padding, x, weight)
-
-
-@_convolve.defjvp
-def _convolve_jvp(
-    stride: int, padding: int, primals: tuple[Array, Array], tangents: tuple[Array, Array]
-) -> tuple[Array, Array]:
-    (x, weight), (dx, d_weight) = primals, tangents
-    along_weight = lax.platform_dependent(
-        x, d_weight, cpu=partial(_tap_products, stride, padding), default=partial(_xla_convolve, stride, padding)
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _convolve_transposed(axes: _Axes, x: Array, weight: Array) -> Array:
+    return lax.platform_dependent(
+        x, weight, cpu=partial(_product_convolve_transposed, axes), default=partial(_xla_convolve_transposed, axes)
     )
-    return _xla_convolve(stride, padding, x, weight), _xla_convolve(stride, padding, dx, weight) + along_weight
 
 
-def _xla_convolve_transposed(stride: int, padding: int, output_padding: int, x: Array, weight: Array) -> Array:
-    pads = [(size - 1 - padding, size - 1 - padding + output_padding) for size in weight.shape[:2]]
-    flipped = weight[::-1, ::-1]
-    return lax.conv_general_dilated(x, flipped, (1, 1), pads, lhs_dilation=(stride, stride), dimension_numbers=_NUMBERS)
+def _convolve_forward(axes: _Axes, x: Array, weight: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _convolve(axes, x, weight), (x, weight)
 
 
-def _tap_products_transposed(stride: int, padding: int, output_padding: int, x: Array, weight: Array) -> Array:
-    """The transposed convolution as one matrix product per tap, each added into every `stride`-th output pixel."""
-    kernel_height, kernel_width = weight.shape[:2]
-    batch, height, width, _ = x.shape
-    full_height = stride * (height - 1) + kernel_height + output_padding
-    full_width = stride * (width - 1) + kernel_width + output_padding
-    total = jnp.zeros((), x.dtype)
-    for p in range(kernel_height):
-        for q in range(kernel_width):
-            rows = (p, full_height - p - stride * (height - 1) - 1, stride - 1)
-            columns = (q, full_width - q - stride * (width - 1) - 1, stride - 1)
-            zero = jnp.zeros((), x.dtype)
-            total = total + lax.pad(x @ weight[p, q], zero, [(0, 0, 0), rows, columns, (0, 0, 0)])
-    return total[:, padding : full_height - padding, padding : full_width - padding]
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
-def _convolve_transposed(stride: int, padding: int, output_padding: int, x: Array, weight: Array) -> Array:
-    return _xla_convolve_transposed(stride, padding, output_padding, x, weight)
-
-
-@_convolve_transposed.defjvp
-def _convolve_transposed_jvp(
-    stride: int, padding: int, output_padding: int, primals: tuple[Array, Array], tangents: tuple[Array, Array]
-) -> tuple[Array, Array]:
-    (x, weight), (dx, d_weight) = primals, tangents
-    geometry = (stride, padding, output_padding)
-    along_weight = lax.platform_dependent(
-        x,
-        d_weight,
-        cpu=partial(_tap_products_transposed, *geometry),
-        default=partial(_xla_convolve_transposed, *geometry),
+def _convolve_backward(axes: _Axes, operands: tuple[Array, Array], y_bar: Array) -> tuple[Array, Array]:
+    return lax.platform_dependent(
+        *operands, y_bar, cpu=partial(_product_convolve_gradients, axes), default=_gradients_of(_xla_convolve, axes)
     )
-    tangent = _xla_convolve_transposed(*geometry, dx, weight) + along_weight
-    return _xla_convolve_transposed(*geometry, x, weight), tangent
+
+
+_convolve.defvjp(_convolve_forward, _convolve_backward)
+
+
+def _convolve_transposed_forward(axes: _Axes, x: Array, weight: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _convolve_transposed(axes, x, weight), (x, weight)
+
+
+def _convolve_transposed_backward(axes: _Axes, operands: tuple[Array, Array], y_bar: Array) -> tuple[Array, Array]:
+    return lax.platform_dependent(
+        *operands,
+        y_bar,
+        cpu=partial(_product_convolve_transposed_gradients, axes),
+        default=_gradients_of(_xla_convolve_transposed, axes),
+    )
+
+
+_convolve_transposed.defvjp(_convolve_transposed_forward, _convolve_transposed_backward)
+
+
+def _xla_convolve(axes: _Axes, x: Array, weight: Array) -> Array:
+    strides, pads = [a.stride for a in axes], [(a.padding, a.padding) for a in axes]
+    return lax.conv_general_dilated(x, weight, strides, pads, dimension_numbers=_NUMBERS)
+
+
+def _xla_convolve_transposed(axes: _Axes, x: Array, weight: Array) -> Array:
+    spread = [a.stride * (a.small - 1) + 1 for a in axes]
+    before = [a.kernel - 1 - a.padding for a in axes]
+    pads = [(b, a.large + a.kernel - 1 - n - b) for a, n, b in zip(axes, spread, before, strict=True)]
+    strides, reversed_weight = [a.stride for a in axes], weight[::-1, ::-1]
+    return lax.conv_general_dilated(x, reversed_weight, (1, 1), pads, lhs_dilation=strides, dimension_numbers=_NUMBERS)
+
+
+def _gradients_of(function: Callable[[_Axes, Array, Array], Array], axes: _Axes) -> Callable[..., tuple[Array, Array]]:
+    """JAX's own rule, as (x, weight, y_bar) to the two gradients."""
+    return lambda x, weight, y_bar: jax.vjp(partial(function, axes), x, weight)[1](y_bar)
+
+
+def _product_convolve(axes: _Axes, x: Array, weight: Array) -> Array:
+    seen = _gather(axes, x)
+    y = _rows_by_out(weight) @ seen.reshape(-1, math.prod(seen.shape[3:]))
+    return y.reshape(weight.shape[3], *seen.shape[3:])
+
+
+def _product_convolve_gradients(axes: _Axes, x: Array, weight: Array, y_bar: Array) -> tuple[Array, Array]:
+    seen = _gather(axes, x)
+    columns = y_bar.reshape(len(y_bar), -1)
+    weight_bar = _product_transposed(seen.reshape(-1, columns.shape[1]), columns).reshape(weight.shape)
+    planes = weight.reshape(-1, weight.shape[3]) @ columns
+    return _scatter(axes, planes.reshape(seen.shape)), weight_bar
+
+
+def _product_convolve_transposed(axes: _Axes, x: Array, weight: Array) -> Array:
+    kernel_height, kernel_width, _, out_channels = weight.shape
+    planes = weight.swapaxes(2, 3).reshape(-1, len(x)) @ x.reshape(len(x), -1)
+    return _scatter(axes, planes.reshape(kernel_height, kernel_width, out_channels, *x.shape[1:]))
+
+
+def _product_convolve_transposed_gradients(axes: _Axes, x: Array, weight: Array, y_bar: Array) -> tuple[Array, Array]:
+    seen = _gather(axes, y_bar).reshape(-1, math.prod(x.shape[1:]))
+    x_bar = _rows_by_out(weight.swapaxes(2, 3)) @ seen
+    weight_bar = _product_transposed(seen, x.reshape(len(x), -1))
+    return x_bar.reshape(x.shape), weight_bar.reshape(weight.swapaxes(2, 3).shape).swapaxes(2, 3)
+
+
+def _rows_by_out(weight: Array) -> Array:
+    """The weight as a matrix with one row per last index.
+
+    The barrier keeps XLA from folding the transpose into the product, which would then read the matrix by columns.
+    """
+    return lax.optimization_barrier(weight.reshape(-1, weight.shape[3]).T)
+
+
+def _product_transposed(a: Array, b: Array) -> Array:
+    """a bᵀ, without a transpose in memory."""
+    return lax.dot_general(a, b, (((1,), (1,)), ((), ())))
+
+
+def _gather(axes: _Axes, x: Array) -> Array:
+    """(C, large, large, B) to (taps, taps, C, small, small, B)."""
+    rows, columns = axes
+    heights, widths = -(-rows.large // rows.stride), -(-columns.large // columns.stride)
+    fill = [(0, 0), (0, heights * rows.stride - rows.large), (0, widths * columns.stride - columns.large), (0, 0)]
+    phases = jnp.pad(x, fill).reshape(len(x), heights, rows.stride, widths, columns.stride, x.shape[3])
+
+    def seen(p: int, q: int) -> Array:
+        (row_shift, row_phase), (column_shift, column_phase) = (
+            divmod(tap - axis.padding, axis.stride) for tap, axis in zip((p, q), axes, strict=True)
+        )
+        plane = phases[:, :, row_phase, :, column_phase]
+        return _shift(_shift(plane, 1, -row_shift, rows.small), 2, -column_shift, columns.small)
+
+    return jnp.stack([jnp.stack([seen(p, q) for q in range(columns.kernel)]) for p in range(rows.kernel)])
+
+
+def _scatter(axes: _Axes, planes: Array) -> Array:
+    """The transpose of `_gather`: (taps, taps, C, small, small, B) to (C, large, large, B)."""
+    rows, columns = axes
+    by_row_phase = [
+        jnp.stack(_scatter_axis(columns, columns_of_taps), axis=3)  # C, heights, widths, phase, B
+        for columns_of_taps in _scatter_axis(rows, planes)
+    ]
+    y = jnp.stack(by_row_phase, axis=2)
+    channels, heights, _, widths, _, batch = y.shape
+    y = y.reshape(channels, heights * rows.stride, widths * columns.stride, batch)
+    return y[:, : rows.large, : columns.large]
+
+
+def _scatter_axis(axis: _Axis, planes: Array) -> list[Array]:
+    """What reaches each phase of one axis; `planes` has its taps first, and the small grid as third axis after them."""
+    size = -(-axis.large // axis.stride)
+    phases = []
+    for phase in range(axis.stride):
+        distances = ((tap, tap - axis.padding - phase) for tap in range(axis.kernel))
+        terms = [_shift(planes[tap], 2, d // axis.stride, size) for tap, d in distances if d % axis.stride == 0]
+        none = _shift(jnp.zeros_like(planes[0]), 2, 0, size)  # a stride above the kernel leaves phases unreached
+        phases.append(reduce(jnp.add, terms) if terms else none)
+    return phases
+
+
+def _shift(x: Array, axis: int, by: int, size: int) -> Array:
+    """Move `x` along an axis by whole pixels, zeros coming in, and cut or fill it to `size`."""
+    pads = [(0, 0, 0)] * x.ndim
+    pads[axis] = (by, size - x.shape[axis] - by, 0)
+    return lax.pad(x, jnp.zeros((), x.dtype), pads)

@@ -26,7 +26,8 @@ from vrrae_lab.bottlenecks import (
 )
 from vrrae_lab.gaussian import Posterior
 from vrrae_lab.linalg import gram_basis
-from vrrae_lab.nets import ConvDecoder, ConvEncoder, Shape
+from vrrae_lab.microbatch import microbatch_sum
+from vrrae_lab.nets import ConvDecoder, ConvEncoder, Shape, microbatch_size
 
 Images = Float[Array, "batch height width channels"] | Float[np.ndarray, "batch height width channels"]
 
@@ -47,6 +48,17 @@ class Reconstruction(NamedTuple):
 
     x_hat: Float[Array, "batch height width channels"]
     posterior: Posterior
+
+
+class SquaredError(NamedTuple):
+    """One training pass: the squared error summed over batch and features, and the posterior."""
+
+    total: Float[Array, ""]
+    posterior: Posterior
+
+
+def _squared_error(decoder: Callable[[Array], Array], latents: Array, x: Array) -> Array:
+    return jnp.sum((decoder(latents) - x) ** 2)
 
 
 class Autoencoder(eqx.Module):
@@ -75,6 +87,17 @@ class Autoencoder(eqx.Module):
         check_images(x, self.shape)
         draw: Draw = self.bottleneck(self.encoder(x), key=key)
         return Reconstruction(self.decoder(draw.latents), draw.posterior)
+
+    def squared_error(self, x: Float[Array, "batch height width channels"], *, key: Key[Array, ""]) -> SquaredError:
+        """The training pass up to its error: the same numbers as from calling the model, its images never kept.
+
+        Raises:
+            ValueError: as for calling the model.
+        """
+        check_images(x, self.shape)
+        draw: Draw = self.bottleneck(self.encoder(x), key=key)
+        total = microbatch_sum(_squared_error, self.decoder, draw.latents, x, size=microbatch_size(self.shape))
+        return SquaredError(total, draw.posterior)
 
     def encode(self, x: Images) -> Posterior:
         """The posterior over the coefficients of each image.

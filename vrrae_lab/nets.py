@@ -4,6 +4,9 @@ Encoder: two 3×3 convolutions of stride 2 (channels → 32 → 64) with ReLU, t
 four transposed convolutions that each double the image (32 → 256 → 128 → 32 → 8) with ReLU, then one convolution
 whose kernel is chosen so that the result has the input's size, with no activation.
 
+Inside, the batch comes last (see `vrrae_lab.convolution`) and on a CPU is worked through in parts
+(see `vrrae_lab.microbatch`); what goes in and comes out has the batch first.
+
 Source: Mounayer et al., *Variational Rank Reduction Autoencoders*, arXiv 2505.09458, Table A.3-1.
 """
 
@@ -14,8 +17,11 @@ import jax
 from jaxtyping import Array, Float, Key
 
 from vrrae_lab.convolution import Convolution, TransposedConvolution
+from vrrae_lab.microbatch import microbatch_map
 
 Shape = tuple[int, int, int]
+
+PIXELS_IN_CACHE = 2**15
 
 
 class ConvEncoder(eqx.Module):
@@ -48,10 +54,13 @@ class ConvEncoder(eqx.Module):
         self.shape, self.latent_size = shape, latent_size
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch latent_size"]:
-        hidden = x
-        for convolution in self.convolutions:
-            hidden = jax.nn.relu(convolution(hidden))
+        hidden = jax.nn.relu(microbatch_map(self._convolve, x, microbatch_size(self.shape)))
         return jax.vmap(self.linear)(hidden.reshape(len(x), -1))
+
+    def _convolve(self, x: Array) -> Array:
+        """All but the last activation, which the gradient of the linear map needs for the whole batch anyway."""
+        first, second = self.convolutions
+        return _batch_first(second(jax.nn.relu(first(_batch_last(x)))))
 
 
 class ConvDecoder(eqx.Module):
@@ -91,10 +100,33 @@ class ConvDecoder(eqx.Module):
         return math.ceil(shape[0] / 16), math.ceil(shape[1] / 16)
 
     def __call__(self, latents: Float[Array, "batch latent_size"]) -> Float[Array, "batch height width channels"]:
+        return microbatch_map(self._decode, latents, microbatch_size(self.shape))
+
+    def _decode(self, latents: Array) -> Array:
         hidden = jax.vmap(self.linear)(latents).reshape(len(latents), *self._start_size(self.shape), 32)
+        hidden = _batch_last(hidden)
         for convolution in self.convolutions:
             hidden = jax.nn.relu(convolution(hidden))
-        return self.last(hidden)
+        return _batch_first(self.last(hidden))
+
+
+def microbatch_size(shape: Shape) -> int | None:
+    """How many images to work through at a time so that activations stay in a CPU's caches; None where it is no CPU.
+
+    Results do not depend on it but for rounding.
+    """
+    if jax.default_backend() != "cpu":
+        return None
+    return max(4, PIXELS_IN_CACHE // (shape[0] * shape[1]))
+
+
+def _batch_last(x: Array) -> Array:
+    """(B, H, W, C) to (C, H, W, B), the layout of `vrrae_lab.convolution`."""
+    return x.transpose(3, 1, 2, 0)
+
+
+def _batch_first(x: Array) -> Array:
+    return x.transpose(3, 1, 2, 0)
 
 
 def _check_sizes(shape: Shape, latent_size: int) -> None:

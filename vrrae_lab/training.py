@@ -3,8 +3,8 @@
 An epoch is ⌊N/B⌋ batches of a fresh permutation, the remainder dropped, as in the papers' code. The order of the data
 and the noise are functions of the key and the number of the step alone, so a run can be cut anywhere and continued.
 
-Steps are separate calls of one compiled function and not a `lax.scan` over them, because on a CPU XLA runs the
-convolutions of a loop's body more slowly than those outside a loop.
+Steps are separate calls of one compiled function, with nothing between them that waits, and not a `lax.scan` over them:
+so each can be interrupted and reported, and its state is updated in place.
 """
 
 import math
