@@ -22,7 +22,7 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass, Posterior
-from vrrae_lab.linalg import truncated_svd
+from vrrae_lab.linalg import Method, truncated_svd
 
 
 class Draw(NamedTuple):
@@ -49,10 +49,12 @@ class BatchBasis(eqx.Module):
     Attributes:
         rank: how many singular directions are kept.
         within_block: see `vrrae_lab.linalg.truncated_svd`.
+        method: likewise.
     """
 
     rank: int = eqx.field(static=True)
     within_block: bool = eqx.field(static=True, default=True)
+    method: Method = eqx.field(static=True, default="auto")
 
     def __check_init__(self) -> None:
         if self.rank < 1:
@@ -66,7 +68,7 @@ class BatchBasis(eqx.Module):
         Raises:
             ValueError: if the batch is smaller than the rank.
         """
-        svd = truncated_svd(latents, self.rank, within_block=self.within_block)
+        svd = truncated_svd(latents, self.rank, within_block=self.within_block, method=self.method)
         return svd.basis, svd.coefficients
 
     def matrix_for_decoding(self) -> Float[Array, "latent_size rank"]:

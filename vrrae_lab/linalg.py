@@ -24,18 +24,31 @@ low-rank product $U_k \alpha$, does not depend on the pairs inside the kept bloc
 **Near ties.** A gap $d = \lambda_j - \lambda_i$ enters as $d / (d^2 + \delta^2)$, where $\delta$ is what rounding does
 to $d$. At a tie across the cut the map itself is discontinuous and all one can ask of a gradient is to be finite.
 
+**Two ways to decompose.** The rule is the same for both:
+
+- `"svd"`: the platform's SVD (LAPACK's on a CPU). Singular values are right to a rounding error of the *largest* one,
+  however small they are.
+- `"gram"`: eigenvectors of the smaller of the Gram matrices $Y Y^T$ and $Y^T Y$. Faster, most so where one side is much
+  the longer, made of matrix products, and of a batch spread over devices it needs one sum. But it compares squares: the
+  error of a direction grows with $(\sigma_1 / \sigma_j)^2$, so that in float32 one of $\sigma_j = 10^{-3} \sigma_1$ is
+  right to a few percent only; and a kept direction that vanishes may get a zero instead of a unit vector.
+- `"auto"`: `"gram"` on TPUs, whose SVD is slow and has the accuracy of their products; `"svd"` elsewhere.
+
 Sources: Mounayer et al., *Variational Rank Reduction Autoencoders*, arXiv 2505.09458, Eq. 1 and 3; Mounayer et al.,
 *Rank Reduction Autoencoders*, arXiv 2405.13980, Eq. 2.
 """
 
 from collections.abc import Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
+
+Method = Literal["auto", "svd", "gram"]
 
 
 class TruncatedSVD(NamedTuple):
@@ -52,7 +65,9 @@ class TruncatedSVD(NamedTuple):
     coefficients: Float[Array, "batch rank"]
 
 
-def truncated_svd(latents: Float[Array, "batch latent_size"], rank: int, *, within_block: bool = True) -> TruncatedSVD:
+def truncated_svd(
+    latents: Float[Array, "batch latent_size"], rank: int, *, within_block: bool = True, method: Method = "auto"
+) -> TruncatedSVD:
     r"""Truncated SVD of a batch of latents, $Y \approx U_k \alpha$ (VRRAE, Eq. 3).
 
     Differentiable in forward and reverse mode; the derivation is in the module's docstring.
@@ -63,10 +78,13 @@ def truncated_svd(latents: Float[Array, "batch latent_size"], rank: int, *, with
         within_block: whether the derivative includes the rotation inside the kept block. Leave it out only where what
             follows does not change under a rotation of the kept frame, or where a biased gradient is meant (the
             "transport gauge", of lower variance when noise is drawn per coefficient).
+        method: how to decompose; when each is right is said in the module's docstring.
 
     Raises:
-        ValueError: if `rank` is below 1 or exceeds the smaller side of `latents`.
+        ValueError: if `rank` is below 1 or exceeds the smaller side of `latents`, or if the method is unknown.
     """
+    if method not in get_args(Method):
+        raise ValueError(f"method = {method!r}: choose one of {', '.join(get_args(Method))}")
     batch, latent_size = latents.shape
     if not 1 <= rank <= min(batch, latent_size):
         raise ValueError(
@@ -74,51 +92,86 @@ def truncated_svd(latents: Float[Array, "batch latent_size"], rank: int, *, with
             f"use a rank from 1 to {min(batch, latent_size)}, or a larger batch; a trained model encodes batches "
             "smaller than its rank after freeze_basis"
         )
-    return TruncatedSVD(*_truncated_svd(latents, rank, within_block))
+    return TruncatedSVD(*_truncated_svd(latents, rank, within_block, method))
 
 
-def _thin_svd(latents: Array) -> tuple[Array, Array, Array]:
-    """LAPACK's thin SVD as (V, sigma, U), with the sign convention of `TruncatedSVD` applied to both factors."""
-    left, singular_values, right = jnp.linalg.svd(latents, full_matrices=False)
-    basis = right.T
+def _decompose(latents: Array, method: Method) -> tuple[Array, Array, Array]:
+    """The thin SVD as (V, sigma, U), with the sign convention of `TruncatedSVD` applied to both factors."""
+    ways = {"svd": _by_svd, "gram": _by_gram}
+    if method == "auto":
+        left, singular_values, basis = lax.platform_dependent(latents, tpu=_by_gram, default=_by_svd)
+    else:
+        left, singular_values, basis = ways[method](latents)
     largest = jnp.argmax(jnp.abs(basis), axis=0)
     sign = jnp.where(jnp.take_along_axis(basis, largest[None], axis=0) < 0, -1, 1).astype(basis.dtype)
     return left * sign, singular_values, basis * sign
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
-def _truncated_svd(latents: Array, rank: int, within_block: bool) -> tuple[Array, Array, Array]:
-    left, singular_values, basis = _thin_svd(latents)
+def _by_svd(latents: Array) -> tuple[Array, Array, Array]:
+    """LAPACK is quicker with the tall one of a matrix and its transpose."""
+    if latents.shape[0] >= latents.shape[1]:
+        left, singular_values, right = jnp.linalg.svd(latents, full_matrices=False)
+        return left, singular_values, right.T
+    basis, singular_values, left = jnp.linalg.svd(latents.T, full_matrices=False)
+    return left.T, singular_values, basis
+
+
+def _by_gram(latents: Array) -> tuple[Array, Array, Array]:
+    """Eigenvectors of the smaller Gram matrix are one factor; what the latents make of them, normalised, the other.
+
+    The norms of those products are the singular values: they are right to rounding where roots of eigenvalues are
+    right to the root of it.
+    """
+    unit = _nonzero(jnp.max(jnp.abs(latents)))  # squares of tiny or huge latents stay finite
+    tall = latents.shape[0] >= latents.shape[1]
+    rows = latents / unit if tall else latents.T / unit
+    _, vectors = jnp.linalg.eigh(rows.T @ rows)
+    vectors = vectors[:, ::-1]  # in decreasing order
+    products = rows @ vectors
+    norms = jnp.linalg.norm(products, axis=0)
+    vanishes = norms <= jnp.finfo(norms.dtype).eps * jnp.max(norms)
+    others = jnp.where(vanishes[None, :], 0, products / jnp.where(vanishes, 1, norms)[None, :])
+    return (others, norms * unit, vectors) if tall else (vectors, norms * unit, others)
+
+
+def _nonzero(number: Array) -> Array:
+    return jnp.where(number > 0, number, 1)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
+def _truncated_svd(latents: Array, rank: int, within_block: bool, method: Method) -> tuple[Array, Array, Array]:
+    left, singular_values, basis = _decompose(latents, method)
     kept = singular_values[:rank]
     return basis[:, :rank], kept, left[:, :rank] * kept[None, :]
 
 
 @_truncated_svd.defjvp
 def _truncated_svd_jvp(
-    rank: int, within_block: bool, primals: tuple[Array], tangents: tuple[Array]
+    rank: int, within_block: bool, method: Method, primals: tuple[Array], tangents: tuple[Array]
 ) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
     (latents,), (tangent,) = primals, tangents
-    left, singular_values, basis = _thin_svd(latents)
+    left, singular_values, basis = _decompose(latents, method)
     left_k, basis_k, kept = left[:, :rank], basis[:, :rank], singular_values[:rank]
 
     # Everything below is divided by the largest singular value, so that squares of tiny or huge ones stay finite.
-    unit = jnp.where(singular_values[0] > 0, singular_values[0], 1)
+    unit = _nonzero(singular_values[0])
     s_all, s_kept = singular_values / unit, kept / unit
     scaled = tangent / unit
 
-    towards_kept = left.T @ (scaled @ basis_k)  # N_ij, i any direction, j kept
+    moved = scaled @ basis_k
+    towards_kept = left.T @ moved  # N_ij, i any direction, j kept
     from_kept = scaled.T @ left_k
     from_kept_inside = basis.T @ from_kept  # N_ji
     inverse_gap = _damped_inverse_gap(s_kept[None, :], s_all[:, None])
     if not within_block:
         inverse_gap = inverse_gap.at[:rank].set(0)
     rotation = inverse_gap * (s_kept[None, :] * from_kept_inside + s_all[:, None] * towards_kept)
-    inverse = s_kept * _damped_inverse_gap(s_kept, jnp.zeros_like(s_kept))  # 1 / sigma_j
-    outside = (from_kept - basis @ from_kept_inside) * inverse[None, :]
-
-    d_basis = basis @ rotation + outside
+    d_basis = basis @ rotation
+    if basis.shape[0] > basis.shape[1]:  # else U spans the latent space and nothing lies outside
+        inverse = s_kept * _damped_inverse_gap(s_kept, jnp.zeros_like(s_kept))  # 1 / sigma_j
+        d_basis = d_basis + (from_kept - basis @ from_kept_inside) * inverse[None, :]
     d_singular_values = unit * jnp.diagonal(towards_kept[:rank])
-    d_coefficients = tangent @ basis_k + left @ (singular_values[:, None] * rotation)
+    d_coefficients = unit * (moved + left @ (s_all[:, None] * rotation))
     return (basis_k, kept, left_k * kept[None, :]), (d_basis, d_singular_values, d_coefficients)
 
 
