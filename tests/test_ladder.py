@@ -18,6 +18,7 @@ FLOORS = {
     "gaussian": 0,
     "convolution": 0,
     "microbatch": 0,
+    "compilation": 0,
     "data": 0,
     "figures": 0,
     "nets": 1,

@@ -70,6 +70,26 @@ def test_other_key_gives_another_model(start: Autoencoder) -> None:
     assert not np.array_equal(history.terms["loss"], other_history.terms["loss"])
 
 
+@pytest.mark.parametrize("memory", [None, {"bytes_limit": 10**9}, {"bytes_limit": 100}], ids=["none", "much", "little"])
+def test_bytes_are_fractions_of_255_wherever_they_lie(monkeypatch, low_rank: Autoencoder, memory: Any) -> None:
+    """In memory, and on a device that has room for them or has not; they stay bytes until a step."""
+    pixels = np.random.default_rng(0).integers(0, 256, X.shape, np.uint8)
+    expected, history = train(low_rank, pixels.astype(np.float32) / 255)
+    device = SimpleNamespace(memory_stats=lambda: memory)
+    monkeypatch.setattr(jax, "devices", lambda: [device])
+    kept = training._Images(pixels)._x
+    assert isinstance(kept, jax.Array if memory and memory["bytes_limit"] > 1000 else np.ndarray)
+    assert kept.dtype == np.uint8
+    found, own_history = train(low_rank, pixels)
+    for name, values in history.terms.items():
+        np.testing.assert_allclose(own_history.terms[name], values, rtol=1e-4)
+    ours, theirs = (
+        models.freeze_basis(m, pixels).encode(x).mean
+        for m, x in ((found, pixels), (expected, pixels / np.float32(255)))
+    )
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
 def test_loss_falls(start: Autoencoder) -> None:
     _, history = train(start, num_steps=300)
     assert history.terms["loss"][-10:].mean() < 0.5 * history.terms["loss"][:10].mean()
@@ -341,7 +361,7 @@ BAD_IMAGES = {
     "one image": (X[0], r"shape \(8, 8, 1\).*add missing axes"),
     "other size": (X[:, 1:], r"shape \(25, 7, 8, 1\), but this model takes \(batch, 8, 8, 1\)"),
     "other channels": (X.repeat(3, axis=3), r"shape \(25, 8, 8, 3\)"),
-    "integers": ((100 * X).astype(np.uint8), r"images are uint8: .*astype\('float32'\)"),
+    "integers": ((100 * X).astype(np.int32), r"images are int32: .*astype\('float32'\)"),
     "none": (X[:0], "batch_size = 8, but there are only 0 images"),
 }
 

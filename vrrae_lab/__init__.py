@@ -8,6 +8,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 from vrrae_lab import bottlenecks, gaussian, linalg, losses, models
+from vrrae_lab.compilation import keep_compiled
 from vrrae_lab.models import Autoencoder, ae, freeze_basis, rrae, vae, vrrae
 from vrrae_lab.training import History, fit
 
@@ -33,6 +34,7 @@ __all__ = [
     "fit",
     "freeze_basis",
     "gaussian",
+    "keep_compiled",
     "linalg",
     "losses",
     "metrics",

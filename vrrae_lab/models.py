@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, Shaped, UInt8
 
 from vrrae_lab.bottlenecks import (
     BatchBasis,
@@ -29,7 +29,12 @@ from vrrae_lab.linalg import gram_basis
 from vrrae_lab.microbatch import microbatch_sum
 from vrrae_lab.nets import ConvDecoder, ConvEncoder, Shape, microbatch_size
 
-Images = Float[Array, "batch height width channels"] | Float[np.ndarray, "batch height width channels"]
+Images = (
+    Float[Array, "batch height width channels"]
+    | Float[np.ndarray, "batch height width channels"]
+    | UInt8[Array, "batch height width channels"]
+    | UInt8[np.ndarray, "batch height width channels"]
+)
 
 
 # Samples at a time where no gradient is needed. Small sets fill it too, so that one compiled size serves them all.
@@ -107,7 +112,7 @@ class Autoencoder(eqx.Module):
                 smaller than the rank.
         """
         check_images(x, self.shape)
-        return _encode(self, jnp.asarray(x))
+        return _encode(self, as_floats(jnp.asarray(x)))
 
     def decode(self, z: Float[Array, "batch rank"] | Float[np.ndarray, "batch rank"]) -> Float[Array, "batch ..."]:
         """Images from coefficients.
@@ -136,6 +141,11 @@ def _decode(model: Autoencoder, z: Array) -> Array:
     return model.decoder(model.bottleneck.decode(z))
 
 
+def as_floats(x: Array) -> Float[Array, "batch height width channels"]:
+    """Images of uint8 as fractions of 255; others as they are."""
+    return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
+
+
 def check_images(x: Images, shape: Shape) -> None:
     """Refuse images that are not a batch of `shape`.
 
@@ -150,7 +160,7 @@ def check_images(x: Images, shape: Shape) -> None:
 
 
 def in_batches(
-    function: Callable[[Array], Any], x: Float[np.ndarray, "count ..."] | Float[Array, "count ..."], size: int = BATCH
+    function: Callable[[Array], Any], x: Shaped[np.ndarray, "count ..."] | Shaped[Array, "count ..."], size: int = BATCH
 ) -> Any:
     """Apply a function that treats samples independently to `x`, `size` at a time, so that memory stays bounded.
 
@@ -199,7 +209,7 @@ def freeze_basis(model: Autoencoder, x: Images) -> Autoencoder:
     if basis is None:
         return model
     check_images(x, model.shape)
-    encode = eqx.filter_jit(model.encoder)
+    encode = eqx.filter_jit(lambda images: model.encoder(as_floats(images)))
     latents = (in_batches(encode, x[start : start + BATCH]) for start in range(0, len(x), BATCH))
     matrix, _ = gram_basis(latents, basis.rank)
     dtype = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))[0].dtype

@@ -27,7 +27,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from threadpoolctl import threadpool_limits
 
 from vrrae_lab.losses import Loss
-from vrrae_lab.models import Autoencoder, Images, check_images
+from vrrae_lab.models import Autoencoder, Images, as_floats, check_images
 
 SECONDS_BETWEEN_REPORTS = 0.5
 
@@ -69,7 +69,7 @@ def fit(
 
     Args:
         model: the model to start from; it is not changed.
-        x: training images, batch first, channels last.
+        x: training images, batch first, channels last: floats, or uint8, which are taken as fractions of 255.
         loss: see `vrrae_lab.losses`.
         optimizer: any optax transformation.
         batch_size: images per step.
@@ -87,7 +87,8 @@ def fit(
     x = _checked(model, x, batch_size, num_steps)
     order_key, noise_key = jax.random.split(key)
     order = _DataOrder(order_key, len(x), batch_size)
-    fixed = _Fixed(loss, jnp.asarray(x), noise_key, optimizer)
+    images = _Images(x)
+    fixed = _Fixed(loss, noise_key, optimizer)
     # a copy, because each step takes over the buffers of the state and the caller keeps the model
     model = jax.tree.map(lambda leaf: jnp.array(leaf) if eqx.is_array(leaf) else leaf, model)
     state: PyTree = (model, optimizer.init(eqx.filter(model, eqx.is_inexact_array)))
@@ -100,7 +101,7 @@ def fit(
         while step < num_steps and stopped == "finished":
             called, pending = time.perf_counter(), []
             for s in range(step, min(step + count, num_steps)):
-                state, terms = _step((fixed, jnp.asarray(order.batch(s)), jnp.int32(s)), state)
+                state, terms = _step((fixed, images.batch(order.batch(s)), jnp.int32(s)), state)
                 pending.append(terms)
             # the device has worked through the queue while Python filled it: one synchronisation for all its steps
             chunks.append({name: np.array([terms[name] for terms in pending]) for name in pending[0]})
@@ -154,6 +155,8 @@ def _checked(model: Autoencoder, x: Images, batch_size: int, num_steps: int) -> 
             f"batch_size = {batch_size} is smaller than the model's rank {rank}: a batch of that size has fewer "
             f"singular directions; use a batch_size of {rank} or more, or a smaller rank"
         )
+    if x.dtype == np.uint8:
+        return x
     if not np.issubdtype(x.dtype, np.floating):
         raise ValueError(f"the images are {x.dtype}: scale them and convert them with x.astype('float32')")
     bad = np.flatnonzero(~np.isfinite(np.asarray(x)).all(axis=(1, 2, 3)))
@@ -183,26 +186,41 @@ class _DataOrder:
         return self._permutation[place * self._batch_size : (place + 1) * self._batch_size]
 
 
+class _Images:
+    """The training images, where their batches are taken from fastest.
+
+    On an accelerator they are copied to it once, as they are (uint8 stay uint8), if they fill at most a quarter of its
+    memory. Otherwise, and on a CPU, where a copy would gain nothing, each batch is taken from the array in memory.
+    """
+
+    def __init__(self, x: Images) -> None:
+        device = jax.devices()[0]
+        memory = (device.memory_stats() or {}).get("bytes_limit", 0)
+        self._x = jax.device_put(x) if x.nbytes <= memory / 4 else np.asarray(x)
+
+    def batch(self, indices: Int[np.ndarray, " batch_size"]) -> Array:
+        return jnp.asarray(self._x[indices])
+
+
 class _Fixed(NamedTuple):
     """What a step reads and does not change."""
 
     loss: Loss
-    x: Array
     noise_key: Key[Array, ""]
     optimizer: optax.GradientTransformation
 
 
 @eqx.filter_jit(donate="all-except-first")
 def _step(
-    fixed_and_batch: tuple[_Fixed, Int[Array, " batch_size"], Int[Array, ""]], state: PyTree
+    fixed_and_batch: tuple[_Fixed, Array, Int[Array, ""]], state: PyTree
 ) -> tuple[PyTree, dict[str, Float[Array, ""]]]:
-    """One update on the images of the given indices. The state's buffers are donated, so it is updated in place."""
-    (loss, x, noise_key, optimizer), indices, step = fixed_and_batch
+    """One update on a batch. The state's buffers are donated, so it is updated in place."""
+    (loss, noise_key, optimizer), batch, step = fixed_and_batch
     model, opt_state = state
 
     @eqx.filter_value_and_grad(has_aux=True)
     def value_and_grad(model: Autoencoder) -> tuple[Array, dict[str, Array]]:
-        return loss(model, x[indices], key=jax.random.fold_in(noise_key, step))
+        return loss(model, as_floats(batch), key=jax.random.fold_in(noise_key, step))
 
     (value, terms), gradient = value_and_grad(model)
     updates, opt_state = optimizer.update(gradient, opt_state, eqx.filter(model, eqx.is_inexact_array))

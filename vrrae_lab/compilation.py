@@ -1,0 +1,29 @@
+"""Compiled programs kept on disk, so that a restarted notebook or run need not compile them again."""
+
+import os
+from pathlib import Path
+
+import jax
+
+
+def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path:
+    """Keep what JAX compiles from now on in a folder, and take from there what was compiled before.
+
+    Programs are found again only by the same versions of JAX on the same kind of device; the folder can be removed at
+    any time.
+
+    Args:
+        folder: where; None means `compiled` in the user's cache folder ($XDG_CACHE_HOME, or ~/.cache) of this package.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OSError: if the folder cannot be made.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vrrae_lab" / "compiled"
+    folder = cache if folder is None else Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)  # the default, 1 s, leaves small decoders out
+    return folder
