@@ -11,7 +11,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab demo test browser lint notebooks shipped constraints
+.PHONY: help install lab demo test bench browser lint notebooks shipped constraints
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ demo: $(INSTALLED) ## The main experiment without a browser, in its short form
 # One pytest run, so that its last line speaks for everything. (Not --nbmake-find-import-errors: it lets asserts fail.)
 test: $(INSTALLED) ## All tests: library, notebooks (short runs) and, where Chromium is found, JupyterLab
 	VRRAE_LAB_FAST=1 $(BIN)/python -m pytest --nbmake --nbmake-kernel=python3 --nbmake-timeout=300 tests notebooks $(ARGS)
+
+bench: $(INSTALLED) ## Speed, side by side with RRAEs and PyTorch, which it installs too (ARGS="steps --threads 2")
+	$(BIN)/python -m pip install -q -e ".[bench]" -c constraints.txt
+	$(BIN)/python -m benchmarks $(ARGS)
 
 browser: $(INSTALLED) ## Only the tests that drive JupyterLab in Chromium; fails without Chromium
 	VRRAE_LAB_REQUIRE=browser $(BIN)/python -m pytest tests/browser $(ARGS)
@@ -44,11 +48,12 @@ notebooks: $(INSTALLED) ## Run the notebooks in full and store their outputs (NA
 shipped: $(INSTALLED) ## Train the models and make the records that come with the package (goes on where it was stopped)
 	$(BIN)/python tools/ship.py
 
-# Direct addresses, editable installs and local builds (torch is one) are left out: a constraint is a name and a version.
+# Direct addresses and editable installs are left out, and what marks a local build (torch's "+cpu") is cut off: a
+# constraint is a name and a version.
 constraints: $(INSTALLED) ## Upgrade everything in .venv and write constraints.txt from it
-	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e ".[$(EXTRAS)]"
+	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e ".[$(EXTRAS),bench]"
 	{ echo "# Made by \`make constraints\`: the versions this project is tried with."; \
-	  $(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | grep -viE '^(torch|rraes)=='; \
+	  $(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | sed 's/+.*//'; \
 	} > constraints.tmp
 	mv constraints.tmp constraints.txt
 	touch $(INSTALLED)

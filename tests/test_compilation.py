@@ -41,6 +41,24 @@ def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     assert list(own.iterdir()) and not (tmp_path / "unused").exists()
 
 
+CHANGE = """
+import sys
+import jax
+from pathlib import Path
+from vrrae_lab import keep_compiled
+for folder in sys.argv[1:]:
+    keep_compiled(folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.jit(lambda x: x * 3 + len(folder))(2.0)
+    print(len(list(Path(folder).glob("jit_*"))) > 0)
+"""
+
+
+def test_the_folder_can_be_changed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CHANGE, str(tmp_path / "first"), str(tmp_path / "second")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["True", "True"]
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):

@@ -391,12 +391,12 @@ SINGULAR_VALUES = [0, 1e-30, 1e-12, 1e-7, 1e-3, 0.5, 1 - 1e-7, 1, 1, 1 + 1e-7, 1
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_no_nan_nor_infinity_in_ten_thousand_matrices(x64, dtype, method, shape):
     """1,500 matrices for each of these eight cases, of the worst spectra there are, at scales from tiny to huge."""
-    count, rng = 1500, np.random.default_rng(shape[0])
+    count, rng = 1500, np.random.default_rng([shape[0], FLOATS.index(dtype), METHODS.index(method)])
     spectra = -np.sort(-rng.choice(SINGULAR_VALUES, (count, 5)), axis=1) * rng.choice([1e-20, 1, 1e18], (count, 1))
     frames = [np.linalg.qr(rng.normal(size=(count, side, 5)))[0] for side in shape]
     stack = np.einsum("nik,nk,njk->nij", frames[0], spectra, frames[1]).astype(dtype)
     stack[::5] = stack[::5, :1]  # every fifth has equal samples
-    weights = [np.broadcast_to(w.astype(dtype), (count, *w.shape)) for w in cotangents(shape, RANK)]
+    weights = [rng.normal(size=(count, *w.shape)).astype(dtype) for w in cotangents(shape, RANK)]
 
     @jax.jit
     @jax.vmap
@@ -451,18 +451,28 @@ def test_a_vanishing_direction_has_a_unit_vector_by_the_svd_and_maybe_none_by_th
     norms = {method: np.linalg.norm(jitted(RANK, True, latents, method=method)[0], axis=0) for method in METHODS}
     np.testing.assert_allclose(norms["svd"], 1, atol=1e-6)
     np.testing.assert_allclose(norms["gram"][:2], 1, atol=1e-6)
+    basis, singular_values, _ = jitted(RANK, True, latents, method="gram")
+    assert np.all(np.diff(singular_values) <= 0)
+    inner = np.asarray(basis.T @ basis)
+    np.testing.assert_allclose(inner, np.diag(np.round(np.diag(inner))), atol=1e-5)  # a unit vector or none
     exactly = jitted(RANK, True, jnp.zeros(shape), method="gram")[0]
     assert np.all(np.isin(np.linalg.norm(exactly, axis=0), [0, 1]))
 
 
 def test_the_gram_matrix_is_used_on_tpus_and_the_svd_elsewhere():
-    gradient = jax.jit(jax.grad(lambda latents: jnp.sum(truncated_svd(latents, RANK).coefficients ** 3)))
+    def calls(platform, method):
+        """How often each operation and library function is called."""
+        gradient = jax.jit(jax.grad(lambda y: jnp.sum(truncated_svd(y, RANK, method=method).coefficients ** 3)))
+        text = gradient.trace(jnp.ones((9, 5))).lower(lowering_platforms=(platform,)).as_text()
+        return {
+            name: text.count(name) for name in ("gesdd", "syevd", "stablehlo.dot_general", "stablehlo.while", "Eigh")
+        }
+
     programs = {
-        platform: gradient.trace(jnp.ones((9, 5))).lower(lowering_platforms=(platform,)).as_text().lower()
-        for platform in ("cpu", "tpu")
+        (platform, method): calls(platform, method) for platform in ("cpu", "tpu") for method in ("auto", *METHODS)
     }
-    assert "gesdd" in programs["cpu"] and "syevd" not in programs["cpu"]
-    assert "eigh" in programs["tpu"]
+    assert programs["cpu", "auto"] == programs["cpu", "svd"] != programs["cpu", "gram"]
+    assert programs["tpu", "auto"] == programs["tpu", "gram"] != programs["tpu", "svd"]
 
 
 @pytest.mark.usefixtures("unchecked")

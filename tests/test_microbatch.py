@@ -113,7 +113,7 @@ import jax, numpy as np, equinox as eqx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from vrrae_lab import losses, nets
 from vrrae_lab.models import vrrae
-nets.PIXELS_IN_CACHE = 8 * 96  # parts of 8 images
+nets.PIXELS_AT_A_TIME = 8 * 96  # parts of 8 images
 key = jax.random.key(0)
 model, x = vrrae((8, 12, 2), 20, 3, key=key), jax.random.normal(key, (20, 8, 12, 2))
 loss = losses.PaperVariational(1e-3)

@@ -119,11 +119,11 @@ def test_one_pass_and_its_parts(convolutional, x, getkey, name):
         np.testing.assert_allclose(frozen.reconstruct(x), x_hat, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", CONSTRUCTORS)
+@pytest.mark.parametrize("name", ["ae", "vrrae"])
 def test_squared_error_is_that_of_the_pass_with_the_same_key(convolutional, x, getkey, monkeypatch, name):
     """Value and gradient, for a batch of several parts and a rest."""
     model, key = convolutional[name], getkey()
-    monkeypatch.setattr(nets, "PIXELS_IN_CACHE", 5 * math.prod(model.shape[:2]))
+    monkeypatch.setattr(nets, "PIXELS_AT_A_TIME", 5 * math.prod(model.shape[:2]))
     assert nets.microbatch_size(model.shape) == 5 and len(x) > 5 and len(x) % 5
 
     def whole(model, x):

@@ -1,7 +1,8 @@
 """Train the models and make the records that ship with the package (`make shipped`), resuming where it was stopped.
 
 Everything that a notebook, the README or a note quotes comes from these records. A name as argument makes only that
-one; the runs themselves stay in `runs/`, which is not committed.
+one; those of the papers' full settings take hours and are made only when named. The runs themselves stay in `runs/`,
+which is not committed.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import jax.random as jr
 import optax
 
 import vrrae_lab as vl
-from vrrae_lab.experiments import EXPERIMENTS, Bumps
+from vrrae_lab.experiments import EXPERIMENTS, Bumps, Mnist
 from vrrae_lab.experiments.record import environment
 from vrrae_lab.files import write_json
 
@@ -25,11 +26,18 @@ RUNS = {
     # the steps and the learning rate of the authors' scripts, on the small images
     "bumps_2000_steps": replace(Bumps(), image_size=32, num_steps=2000, learning_rate=1e-3, num_seeds=1),
 }
+FULL_RUNS = {
+    "bumps": Bumps(),
+    "bumps_authors": replace(Bumps(), num_steps=2000, learning_rate=1e-3, num_seeds=2),
+    "mnist": Mnist(),
+}
 
 
-def ship_run(name: str) -> None:
+def ship_run(name: str, manual_dir: str | None) -> None:
     """Make a record of an experiment."""
-    experiment = RUNS[name]
+    experiment = (RUNS | FULL_RUNS)[name]
+    if isinstance(experiment, Mnist):
+        experiment = replace(experiment, manual_dir=manual_dir)
     kind = next(known for known, cls in EXPERIMENTS.items() if cls is type(experiment))
     out = ROOT / "runs" / "shipped" / name / kind
     record = experiment.run(out)
@@ -67,9 +75,14 @@ def ship_bumps_vrrae() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="tools/ship.py", description="Make the shipped records and models.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of bumps_vrrae, {', '.join(RUNS)} (all)")
-    chosen = parser.parse_args().names or ["bumps_vrrae", *RUNS]
-    if unknown := [name for name in chosen if name not in ("bumps_vrrae", *RUNS)]:
-        sys.exit(f"nothing named {', '.join(unknown)} is shipped; there are: bumps_vrrae, {', '.join(RUNS)}")
+    always = ("bumps_vrrae", *RUNS)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(always)} (all), {', '.join(FULL_RUNS)} (hours)"
+    )
+    parser.add_argument("--manual-dir", metavar="DIR", help="folder with data files you downloaded yourself")
+    arguments = parser.parse_args()
+    chosen = arguments.names or always
+    if unknown := [name for name in chosen if name not in (*always, *FULL_RUNS)]:
+        sys.exit(f"nothing named {', '.join(unknown)} is shipped; there are: {', '.join((*always, *FULL_RUNS))}")
     for chosen_name in chosen:
-        ship_bumps_vrrae() if chosen_name == "bumps_vrrae" else ship_run(chosen_name)
+        ship_bumps_vrrae() if chosen_name == "bumps_vrrae" else ship_run(chosen_name, arguments.manual_dir)

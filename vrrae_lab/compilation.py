@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 
 def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path:
@@ -25,5 +26,6 @@ def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path:
     folder = cache if folder is None else Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(folder))
+    compilation_cache.reset_cache()  # JAX would go on with the folder it has opened first
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)  # the default, 1 s, leaves small decoders out
     return folder

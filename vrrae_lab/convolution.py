@@ -28,8 +28,8 @@ $y[2t] = w_1 x[t]$ and $y[2t + 1] = w_2 x[t] + w_0 x[t + 1]$).
 kernel reversed and the padding $k - 1 - P$. Scattering then handles taps × out channels planes instead of taps × in
 channels, which is less for a last layer with few channels.
 
-XLA's CPU backend computes the weight gradient of a convolution far more slowly than this; elsewhere its own
-convolutions are best. Which is used is decided when a program is lowered for a platform. The benchmarks compare them.
+XLA's CPU backend computes the weight gradient of a convolution far more slowly than this (`python -m benchmarks nets`);
+on accelerators its own convolutions are used. Which it is, is decided when a program is lowered for a platform.
 """
 
 import math

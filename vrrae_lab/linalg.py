@@ -29,10 +29,12 @@ to $d$. At a tie across the cut the map itself is discontinuous and all one can 
 - `"svd"`: the platform's SVD (LAPACK's on a CPU). Singular values are right to a rounding error of the *largest* one,
   however small they are.
 - `"gram"`: eigenvectors of the smaller of the Gram matrices $Y Y^T$ and $Y^T Y$. Faster, most so where one side is much
-  the longer, made of matrix products, and of a batch spread over devices it needs one sum. But it compares squares: the
-  error of a direction grows with $(\sigma_1 / \sigma_j)^2$, so that in float32 one of $\sigma_j = 10^{-3} \sigma_1$ is
-  right to a few percent only; and a kept direction that vanishes may get a zero instead of a unit vector.
-- `"auto"`: `"gram"` on TPUs, whose SVD is slow and has the accuracy of their products; `"svd"` elsewhere.
+  the longer, and made of matrix products. But it compares squares: the error of a direction, and of its right angle to
+  the others, grows with $(\sigma_1 / \sigma_j)^2$, so that in float32 one of $\sigma_j = 10^{-3} \sigma_1$ is right to
+  a few percent only; and a kept direction that vanishes may get a zero instead of a unit vector.
+- `"auto"`: `"gram"` on TPUs, whose SVD is slow; `"svd"` elsewhere.
+
+Products are asked for in full precision, which accelerators do not give by default.
 
 Sources: Mounayer et al., *Variational Rank Reduction Autoencoders*, arXiv 2505.09458, Eq. 1 and 3; Mounayer et al.,
 *Rank Reduction Autoencoders*, arXiv 2405.13980, Eq. 2.
@@ -92,7 +94,8 @@ def truncated_svd(
             f"use a rank from 1 to {min(batch, latent_size)}, or a larger batch; a trained model encodes batches "
             "smaller than its rank after freeze_basis"
         )
-    return TruncatedSVD(*_truncated_svd(latents, rank, within_block, method))
+    with jax.default_matmul_precision("highest"):
+        return TruncatedSVD(*_truncated_svd(latents, rank, within_block, method))
 
 
 def _decompose(latents: Array, method: Method) -> tuple[Array, Array, Array]:
@@ -126,10 +129,11 @@ def _by_gram(latents: Array) -> tuple[Array, Array, Array]:
     tall = latents.shape[0] >= latents.shape[1]
     rows = latents / unit if tall else latents.T / unit
     _, vectors = jnp.linalg.eigh(rows.T @ rows)
-    vectors = vectors[:, ::-1]  # in decreasing order
     products = rows @ vectors
     norms = jnp.linalg.norm(products, axis=0)
-    vanishes = norms <= jnp.finfo(norms.dtype).eps * jnp.max(norms)
+    order = jnp.argsort(-norms)  # that of the eigenvalues but for rounding
+    vectors, products, norms = vectors[:, order], products[:, order], norms[order]
+    vanishes = norms <= len(rows) * jnp.finfo(norms.dtype).eps * norms[0]  # nothing but rounding
     others = jnp.where(vanishes[None, :], 0, products / jnp.where(vanishes, 1, norms)[None, :])
     return (others, norms * unit, vectors) if tall else (vectors, norms * unit, others)
 
@@ -150,6 +154,13 @@ def _truncated_svd_jvp(
     rank: int, within_block: bool, method: Method, primals: tuple[Array], tangents: tuple[Array]
 ) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
     (latents,), (tangent,) = primals, tangents
+    with jax.default_matmul_precision("highest"):
+        return _with_derivative(rank, within_block, method, latents, tangent)
+
+
+def _with_derivative(
+    rank: int, within_block: bool, method: Method, latents: Array, tangent: Array
+) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
     left, singular_values, basis = _decompose(latents, method)
     left_k, basis_k, kept = left[:, :rank], basis[:, :rank], singular_values[:rank]
 

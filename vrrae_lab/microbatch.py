@@ -27,11 +27,11 @@ def microbatch_map(
     Args:
         function: batch to batch, treating samples independently.
         x: the batch; its length need not be a multiple of `size`.
-        size: samples at a time, or None for all of them.
+        size: samples at a time, at most; None for all of them.
     """
     if size is None or len(x) <= size:
         return function(x)
-    parts, rest = _split(x, size)
+    parts, rest = _split(x, _part_size(len(x), size))
     # a loop keeps the passes apart by itself; the lambda because checkpoint hashes what it is given
     y = lax.map(jax.checkpoint(lambda part: function(part), prevent_cse=False), parts)
     y = y.reshape(-1, *y.shape[2:])
@@ -44,11 +44,11 @@ def microbatch_sum(
     """`function(parameters, *arrays)`, computed on `size` samples at a time.
 
     Args:
-        function: the parameters and any number of arrays with a common first axis, to a sum over that axis. What it
-            closes over is not differentiated.
+        function: the parameters and any number of arrays with a common first axis, to a sum over that axis. In parts,
+            what it closes over cannot be differentiated, and JAX refuses forward mode.
         parameters: any pytree.
-        arrays: batches of one length, which need not be a multiple of `size`.
-        size: samples at a time, or None for all of them.
+        arrays: floats, batches of one length, which need not be a multiple of `size`.
+        size: samples at a time, at most; None for all of them.
     """
     if size is None or len(arrays[0]) <= size:
         return function(parameters, *arrays)
@@ -57,7 +57,7 @@ def microbatch_sum(
     def of_numbers(numbers: PyTree, arrays: tuple[Array, ...]) -> Array:
         return function(eqx.combine(numbers, other), *arrays)
 
-    return _sum(of_numbers, size, numbers, arrays)
+    return _sum(of_numbers, _part_size(len(arrays[0]), size), numbers, arrays)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -98,6 +98,12 @@ def _sum_backward(function: Callable[..., Array], size: int, gradients: PyTree, 
 
 
 _sum.defvjp(_sum_forward, _sum_backward)
+
+
+def _part_size(batch: int, size: int) -> int:
+    """The largest divisor of `batch` that is at most `size`, unless it is below half of it: then there is a rest."""
+    divisors = [n for n in range(size, (size - 1) // 2, -1) if batch % n == 0]
+    return divisors[0] if divisors else size
 
 
 def _split(arrays: Any, size: int) -> tuple[Any, Any]:

@@ -137,6 +137,11 @@ def _encode(model: Autoencoder, x: Array) -> Posterior:
 
 
 @eqx.filter_jit
+def _latents(encoder: Callable[[Array], Array], x: Array) -> Array:
+    return encoder(as_floats(x))
+
+
+@eqx.filter_jit
 def _decode(model: Autoencoder, z: Array) -> Array:
     return model.decoder(model.bottleneck.decode(z))
 
@@ -209,7 +214,7 @@ def freeze_basis(model: Autoencoder, x: Images) -> Autoencoder:
     if basis is None:
         return model
     check_images(x, model.shape)
-    encode = eqx.filter_jit(lambda images: model.encoder(as_floats(images)))
+    encode = partial(_latents, model.encoder)
     latents = (in_batches(encode, x[start : start + BATCH]) for start in range(0, len(x), BATCH))
     matrix, _ = gram_basis(latents, basis.rank)
     dtype = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))[0].dtype

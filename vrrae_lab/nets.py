@@ -21,7 +21,8 @@ from vrrae_lab.microbatch import microbatch_map
 
 Shape = tuple[int, int, int]
 
-PIXELS_IN_CACHE = 2**15
+# Of the images; what is computed of them on the way is up to a hundred times as large.
+PIXELS_AT_A_TIME = 2**15
 
 
 class ConvEncoder(eqx.Module):
@@ -60,7 +61,7 @@ class ConvEncoder(eqx.Module):
     def _convolve(self, x: Array) -> Array:
         """All but the last activation, which the gradient of the linear map needs for the whole batch anyway."""
         first, second = self.convolutions
-        return _batch_first(second(jax.nn.relu(first(_batch_last(x)))))
+        return _swap_batch_and_channels(second(jax.nn.relu(first(_swap_batch_and_channels(x)))))
 
 
 class ConvDecoder(eqx.Module):
@@ -104,28 +105,24 @@ class ConvDecoder(eqx.Module):
 
     def _decode(self, latents: Array) -> Array:
         hidden = jax.vmap(self.linear)(latents).reshape(len(latents), *self._start_size(self.shape), 32)
-        hidden = _batch_last(hidden)
+        hidden = _swap_batch_and_channels(hidden)
         for convolution in self.convolutions:
             hidden = jax.nn.relu(convolution(hidden))
-        return _batch_first(self.last(hidden))
+        return _swap_batch_and_channels(self.last(hidden))
 
 
 def microbatch_size(shape: Shape) -> int | None:
     """How many images to work through at a time so that activations stay in a CPU's caches; None where it is no CPU.
 
-    Results do not depend on it but for rounding.
+    Results do not depend on it but for rounding, so it is decided when a program is traced, by JAX's default device.
     """
     if jax.default_backend() != "cpu":
         return None
-    return max(4, PIXELS_IN_CACHE // (shape[0] * shape[1]))
+    return max(4, PIXELS_AT_A_TIME // (shape[0] * shape[1]))
 
 
-def _batch_last(x: Array) -> Array:
-    """(B, H, W, C) to (C, H, W, B), the layout of `vrrae_lab.convolution`."""
-    return x.transpose(3, 1, 2, 0)
-
-
-def _batch_first(x: Array) -> Array:
+def _swap_batch_and_channels(x: Array) -> Array:
+    """(B, H, W, C) to (C, H, W, B), the layout of `vrrae_lab.convolution`, and back."""
     return x.transpose(3, 1, 2, 0)
 
 

@@ -3,8 +3,8 @@
 An epoch is ⌊N/B⌋ batches of a fresh permutation, the remainder dropped, as in the papers' code. The order of the data
 and the noise are functions of the key and the number of the step alone, so a run can be cut anywhere and continued.
 
-Steps are separate calls of one compiled function, with nothing between them that waits, and not a `lax.scan` over them:
-so each can be interrupted and reported, and its state is updated in place.
+Steps are separate calls of one compiled function and not a `lax.scan` over them: so each can be interrupted and
+reported, and its state is updated in place. Between reports nothing waits for a step's result.
 """
 
 import math
@@ -171,7 +171,9 @@ class _DataOrder:
     """Which images form the batch of a step: epochs of ⌊N/B⌋ batches, each from a fresh permutation."""
 
     def __init__(self, key: Key[Array, ""], num_samples: int, batch_size: int) -> None:
-        self._key, self._num_samples, self._batch_size = key, num_samples, batch_size
+        # on the host, where a permutation does not wait for the steps that an accelerator still has to make
+        self._key = jax.device_put(key, jax.local_devices(backend="cpu")[0])
+        self._num_samples, self._batch_size = num_samples, batch_size
         self._steps_per_epoch = num_samples // batch_size
         self._epoch = -1
         self._permutation = np.zeros(0, np.int32)

@@ -1,0 +1,71 @@
+"""Timing that is fair between the ways it compares, and the tables it ends in."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from vrrae_lab.experiments.record import markdown_table
+from vrrae_lab.training import one_blas_thread
+
+Row = dict[str, Any]
+
+
+class Absent:
+    """Stands in for a peer that is not installed: shown as such in the table, never left out in silence."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+
+def interleaved(ways: Mapping[str, Callable[[], Any] | Absent], seconds: float, rounds: int = 40) -> Row:
+    """Median milliseconds of each way; they take turns, so that a busy moment of the machine hits all of them.
+
+    Args:
+        ways: name to what is timed, or `Absent`. The first call of each is not counted: it compiles.
+        seconds: no round begins after this time but the first.
+        rounds: the most turns each way has.
+    """
+    present = {name: way for name, way in ways.items() if not isinstance(way, Absent)}
+    times: dict[str, list[float]] = {name: [] for name in present}
+    with one_blas_thread():  # as `fit` does
+        for way in present.values():
+            _wait(way())
+        started = time.perf_counter()
+        for round_number in range(rounds):
+            if round_number > 0 and time.perf_counter() - started > seconds:
+                break
+            for name, way in present.items():
+                before = time.perf_counter()
+                _wait(way())
+                times[name].append(1000 * (time.perf_counter() - before))
+    return {
+        name: f"{way.package} is absent" if isinstance(way, Absent) else statistics.median(times[name])
+        for name, way in ways.items()
+    }
+
+
+def _wait(result: Any) -> None:
+    jax.block_until_ready(jax.tree.leaves(eqx.filter(result, eqx.is_array)))
+
+
+def ratio(row: Row, numerator: str, denominator: str) -> float | str:
+    """Of two times of a row, or a dash where one is absent."""
+    if isinstance(row[numerator], str) or isinstance(row[denominator], str):
+        return "–"
+    return row[numerator] / row[denominator]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """As Markdown; numbers with three digits that count."""
+    head = list(dict.fromkeys(name for row in rows for name in row))
+    return markdown_table(head, [[_cell(row.get(name, "–")) for name in head] for row in rows])
+
+
+def _cell(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
