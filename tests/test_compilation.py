@@ -15,7 +15,8 @@ import jax
 from vrrae_lab import keep_compiled
 hits = []
 jax.monitoring.register_event_listener(lambda event, **_: hits.append(event))
-print(keep_compiled(*sys.argv[1:]))
+keep_compiled(*sys.argv[1:])
+print(jax.config.jax_compilation_cache_dir)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)  # this one is quick to compile
 print(float(jax.jit(lambda x: x * 3 + 1)(2.0)))
 print("/jax/compilation_cache/cache_hits" in hits)

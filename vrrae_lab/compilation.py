@@ -7,7 +7,7 @@ import jax
 from jax.experimental.compilation_cache import compilation_cache
 
 
-def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path:
+def keep_compiled(folder: str | os.PathLike[str] | None = None) -> None:
     """Keep what JAX compiles from now on in a folder, and take from there what was compiled before.
 
     Programs are found again only by the same versions of JAX on the same kind of device; the folder can be removed at
@@ -15,9 +15,6 @@ def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path:
 
     Args:
         folder: where; None means `compiled` in the user's cache folder ($XDG_CACHE_HOME, or ~/.cache) of this package.
-
-    Returns:
-        The folder.
 
     Raises:
         OSError: if the folder cannot be made.
@@ -28,4 +25,3 @@ def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     compilation_cache.reset_cache()  # JAX would go on with the folder it has opened first
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)  # the default, 1 s, leaves small decoders out
-    return folder
