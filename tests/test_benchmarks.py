@@ -18,7 +18,7 @@ from vrrae_lab.models import build, num_parameters
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # `benchmarks` is not part of the package
 
-from benchmarks import measure, nets, peers  # noqa: E402
+from benchmarks import measure, nets, peers, steps  # noqa: E402
 from benchmarks.__main__ import NAMES  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -139,6 +139,13 @@ def test_other_peers_have_as_many_parameters(name):
             (model, _), _ = peers.rraes_step(candidate, x)()
         theirs = sum(a.size for a in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
         assert theirs == count + (6 if name == "VRRAE" else 0)
+
+
+def test_the_readme_shows_the_record():
+    record = json.loads((ROOT / "benchmarks" / "records" / "one_thread.json").read_text())
+    readme = (ROOT / "README.md").read_text()
+    assert steps.summary(record["steps"]["rows"]) in readme
+    assert record["steps"]["processor"] in readme and not record["steps"]["fast"] and record["steps"]["threads"] == 1
 
 
 def test_flops_of_the_nets_are_those_of_their_layers():
