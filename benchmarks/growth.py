@@ -6,7 +6,6 @@ from benchmarks import peers
 from benchmarks.measure import Row, interleaved, ratio
 
 # image size, batch size, latent size; the rank is 16
-MNIST = (28, 64, 100)
 VARIED = {
     "batch size": [(28, batch, 100) for batch in (16, 64, 256, 1024)],
     "latent size": [(28, 64, latent_size) for latent_size in (64, 256, 1024)],

@@ -45,27 +45,33 @@ def rows(fast: bool) -> list[Row]:
 
 
 def _ours(arrays: list[np.ndarray], rank: int, method: Method) -> Callable[[], Any]:
+    def factors(latents: jax.Array) -> tuple[jax.Array, jax.Array]:
+        svd = truncated_svd(latents, rank, method=method)
+        return svd.basis, svd.coefficients
+
+    return _gradient(factors, arrays)
+
+
+def _columns(arrays: list[np.ndarray], rank: int, svd: Callable[[jax.Array], Any]) -> Callable[[], Any]:
+    """The same of an SVD of samples as columns, differentiated by its own rule."""
+
+    def factors(columns: jax.Array) -> tuple[jax.Array, jax.Array]:
+        u, values, right = svd(columns)
+        return u[:, :rank], (values[:rank, None] * right[:rank]).T
+
+    return _gradient(factors, [arrays[0].T, *arrays[1:]])
+
+
+def _gradient(
+    factors: Callable[[jax.Array], tuple[jax.Array, jax.Array]], arrays: list[np.ndarray]
+) -> Callable[[], Any]:
     latents, *weights = map(jnp.asarray, arrays)
 
     @jax.jit
     @jax.value_and_grad
     def weighted(latents: jax.Array, basis_weights: jax.Array, coefficient_weights: jax.Array) -> jax.Array:
-        svd = truncated_svd(latents, rank, method=method)
-        return jnp.vdot(svd.basis, basis_weights) + jnp.vdot(svd.coefficients, coefficient_weights)
-
-    return lambda: weighted(latents, *weights)
-
-
-def _columns(arrays: list[np.ndarray], rank: int, svd: Callable[[jax.Array], Any]) -> Callable[[], Any]:
-    """The same of an SVD of samples as columns, differentiated by its own rule."""
-    latents, *weights = (jnp.asarray(arrays[0].T), *map(jnp.asarray, arrays[1:]))
-
-    @jax.jit
-    @jax.value_and_grad
-    def weighted(latents: jax.Array, basis_weights: jax.Array, coefficient_weights: jax.Array) -> jax.Array:
-        u, values, right = svd(latents)
-        coefficients = (values[:rank, None] * right[:rank]).T
-        return jnp.vdot(u[:, :rank], basis_weights) + jnp.vdot(coefficients, coefficient_weights)
+        basis, coefficients = factors(latents)
+        return jnp.vdot(basis, basis_weights) + jnp.vdot(coefficients, coefficient_weights)
 
     return lambda: weighted(latents, *weights)
 

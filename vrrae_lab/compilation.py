@@ -6,6 +6,8 @@ from pathlib import Path
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
+from vrrae_lab.files import user_cache_folder
+
 
 def keep_compiled(folder: str | os.PathLike[str] | None = None) -> None:
     """Keep what JAX compiles from now on in a folder, and take from there what was compiled before.
@@ -19,8 +21,7 @@ def keep_compiled(folder: str | os.PathLike[str] | None = None) -> None:
     Raises:
         OSError: if the folder cannot be made.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vrrae_lab" / "compiled"
-    folder = cache if folder is None else Path(folder)
+    folder = user_cache_folder() / "compiled" if folder is None else Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     compilation_cache.reset_cache()  # JAX would go on with the folder it has opened first

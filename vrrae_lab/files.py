@@ -1,4 +1,7 @@
-"""Files that are whole or absent: every result is written under a temporary name, synced and renamed."""
+"""Files that are whole or absent: every result is written under a temporary name, synced and renamed.
+
+Also where this package keeps what it can make or fetch again.
+"""
 
 import json
 import os
@@ -51,3 +54,8 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def user_cache_folder() -> Path:
+    """The folder of this package in the user's cache folder ($XDG_CACHE_HOME, or ~/.cache); it need not exist."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vrrae_lab"

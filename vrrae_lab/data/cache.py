@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer, UInt8
 
-from vrrae_lab.files import atomic_file, write_json
+from vrrae_lab.files import atomic_file, user_cache_folder, write_json
 
 FORMAT = 1
 
@@ -26,7 +26,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
     chosen = data_dir or os.environ.get("VRRAE_LAB_DATA")
     if chosen:
         return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vrrae_lab"
+    return user_cache_folder()
 
 
 def read(folder: Path, split: str, shape: tuple[int, int, int, int]) -> tuple[Decoded, dict[str, Any]] | None:
