@@ -215,8 +215,9 @@ HEAVY = [
     "tqdm",
     "PIL",
     "requests",
+    "sympy",
 ]
-LAZY = ["checkpoint", "data", "exercises", "experiments", "explore", "figures", "metrics", "widgets"]
+LAZY = ["checkpoint", "data", "derivations", "exercises", "experiments", "explore", "figures", "metrics", "widgets"]
 
 REPORT = f"""
 import json, sys

@@ -13,11 +13,21 @@ from vrrae_lab.models import Autoencoder, ae, freeze_basis, rrae, vae, vrrae
 from vrrae_lab.training import History, fit
 
 if TYPE_CHECKING:
-    from vrrae_lab import checkpoint, data, exercises, experiments, explore, figures, metrics, widgets
+    from vrrae_lab import checkpoint, data, derivations, exercises, experiments, explore, figures, metrics, widgets
 
 __version__ = _version("vrrae_lab")
 
-_LOADED_ON_USE = ("checkpoint", "data", "exercises", "experiments", "explore", "figures", "metrics", "widgets")
+_LOADED_ON_USE = (
+    "checkpoint",
+    "data",
+    "derivations",
+    "exercises",
+    "experiments",
+    "explore",
+    "figures",
+    "metrics",
+    "widgets",
+)
 
 __all__ = [
     "Autoencoder",
@@ -27,6 +37,7 @@ __all__ = [
     "bottlenecks",
     "checkpoint",
     "data",
+    "derivations",
     "exercises",
     "experiments",
     "explore",
