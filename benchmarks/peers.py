@@ -22,6 +22,7 @@ from vrrae_lab.models import Autoencoder, build
 from vrrae_lab.nets import ConvDecoder, ConvEncoder
 
 BETA, LEARNING_RATE = 1e-3, 1e-3
+OPTIMIZER = optax.adam(LEARNING_RATE)
 WIDTHS = (32, 256, 128, 32, 8)
 
 try:
@@ -120,22 +121,36 @@ def equinox_step(candidate: Candidate, x: np.ndarray) -> Callable[[], Any]:
 def our_step(candidate: Candidate, x: np.ndarray) -> Callable[[], Any]:
     """The loss and the parts of `fit`."""
     model = build(candidate.constructor, dict(candidate.arguments), key=jax.random.key(0))
-    return _jitted_step(model, lambda model, x, key: candidate.loss(model, x, key=key)[0], x)
+    return _jitted_step(model, our_loss(candidate), x)
+
+
+def our_loss(candidate: Candidate) -> Callable[[Autoencoder, jax.Array, jax.Array], jax.Array]:
+    """The candidate's loss without its terms."""
+    return lambda model, x, key: candidate.loss(model, x, key=key)[0]
+
+
+def start(model: Any) -> tuple[Any, Any]:
+    """A model and the fresh state of the optimiser."""
+    return model, OPTIMIZER.init(eqx.filter(model, eqx.is_inexact_array))
+
+
+def update(loss: Callable[[Any, jax.Array, jax.Array], jax.Array]) -> Callable[..., tuple[tuple[Any, Any], jax.Array]]:
+    """One update by a loss, as ((images, key), (model, optimiser state)) to ((model, optimiser state), loss)."""
+
+    def step(batch: tuple[jax.Array, jax.Array], state: tuple[Any, Any]) -> tuple[tuple[Any, Any], jax.Array]:
+        model, optimizer_state = state
+        value, gradient = eqx.filter_value_and_grad(loss)(model, *batch)
+        updates, optimizer_state = OPTIMIZER.update(gradient, optimizer_state, eqx.filter(model, eqx.is_inexact_array))
+        return (eqx.apply_updates(model, updates), optimizer_state), value
+
+    return step
 
 
 def _jitted_step(
     model: Any, loss: Callable[[Any, jax.Array, jax.Array], jax.Array], x: np.ndarray
 ) -> Callable[[], Any]:
-    optimizer, images = optax.adam(LEARNING_RATE), jnp.asarray(x)
-
-    @eqx.filter_jit(donate="all-except-first")
-    def step(batch: tuple[jax.Array, jax.Array], state: Any) -> Any:
-        model, optimizer_state = state
-        value, gradient = eqx.filter_value_and_grad(loss)(model, *batch)
-        updates, optimizer_state = optimizer.update(gradient, optimizer_state, eqx.filter(model, eqx.is_inexact_array))
-        return (eqx.apply_updates(model, updates), optimizer_state), value
-
-    kept = [(model, optimizer.init(eqx.filter(model, eqx.is_inexact_array)))]
+    images, step = jnp.asarray(x), eqx.filter_jit(update(loss), donate="all-except-first")
+    kept = [start(model)]
 
     def once() -> Any:
         kept[0], value = step((images, jax.random.key(1)), kept[0])
@@ -161,7 +176,7 @@ def rraes_step(candidate: Candidate, x: np.ndarray) -> Callable[[], Any] | Absen
     arguments, name = candidate.arguments, candidate.constructor
     sizes = [arguments[a] for a in ("latent_size", "rank") if a in arguments]
     height, width, channels = arguments["shape"]
-    columns, optimizer = jnp.asarray(x.transpose(3, 1, 2, 0)), optax.adam(LEARNING_RATE)
+    columns = jnp.asarray(x.transpose(3, 1, 2, 0))
     model = AE_Trainor_class(
         columns,
         getattr(AE_classes, classes[name]),
@@ -181,10 +196,10 @@ def rraes_step(candidate: Candidate, x: np.ndarray) -> Callable[[], Any] | Absen
     def step(model: Any, state: Any, images: jax.Array, options: dict[str, Any]) -> Any:
         moving, still = eqx.partition(model, eqx.is_inexact_array)
         (value, _), gradient = value_and_grad(moving, still, images, images, idx=None, **options)
-        updates, state = optimizer.update(gradient, state)
+        updates, state = OPTIMIZER.update(gradient, state)
         return (eqx.combine(eqx.apply_updates(moving, updates), still), state), value
 
-    kept = [(model, optimizer.init(eqx.filter(model, eqx.is_inexact_array)))]
+    kept = [start(model)]
 
     def once() -> Any:
         kept[0], value = step(*kept[0], columns, options)

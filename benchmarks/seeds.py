@@ -6,7 +6,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from benchmarks import peers
 from benchmarks.measure import Row, interleaved, ratio
@@ -17,28 +16,21 @@ def rows(fast: bool) -> list[Row]:
     """Milliseconds for one step of all seeds."""
     size, batch_size, num_seeds = (16, 8, 2) if fast else (32, 64, 4)
     batch = jnp.asarray(np.random.default_rng(0).random((batch_size, size, size, 1), np.float32))
-    optimizer = optax.adam(peers.LEARNING_RATE)
     keys = jax.random.split(jax.random.key(0), num_seeds)
     table = []
     for name, candidate in peers.candidates((size, size, 1), 20 if fast else 200, 2, fast).items():
 
         def start(key: jax.Array, candidate: Any = candidate) -> Any:
-            model = build(candidate.constructor, dict(candidate.arguments), key=key)
-            return model, optimizer.init(eqx.filter(model, eqx.is_inexact_array))
+            return peers.start(build(candidate.constructor, dict(candidate.arguments), key=key))
 
-        def step(state: Any, key: jax.Array, x: jax.Array, loss: Any = candidate.loss) -> Any:
-            model, optimizer_state = state
-            gradient = eqx.filter_grad(lambda m: loss(m, x, key=key)[0])(model)
-            updates, optimizer_state = optimizer.update(gradient, optimizer_state, model)
-            return eqx.apply_updates(model, updates), optimizer_state
-
-        one, side_by_side = eqx.filter_jit(step), eqx.filter_jit(eqx.filter_vmap(step, in_axes=(0, 0, None)))
+        step = peers.update(peers.our_loss(candidate))
+        one, side_by_side = eqx.filter_jit(step), eqx.filter_jit(eqx.filter_vmap(step, in_axes=((None, 0), 0)))
         states, stacked = [start(key) for key in keys], eqx.filter_vmap(start)(keys)
         # the loops close over this model's states, and are used before the next model replaces them
         times = interleaved(
             {
-                "one after another": lambda: [one(s, k, batch) for s, k in zip(states, keys, strict=True)],  # noqa: B023
-                "vmapped": lambda: side_by_side(stacked, keys, batch),  # noqa: B023
+                "one after another": lambda: [one((batch, k), s) for k, s in zip(keys, states, strict=True)],  # noqa: B023
+                "vmapped": lambda: side_by_side((batch, keys), stacked),  # noqa: B023
             },
             0.1 if fast else 5,
         )
