@@ -163,6 +163,15 @@ def test_training_curves_at_given_steps() -> None:
     assert list(figure.data[0].x) == [1, 500]
 
 
+def test_lines_stand_where_they_belong_on_the_asked_axes() -> None:
+    x = np.array([0.1, 1.0, 10.0])
+    figure = figures.lines({"a": np.array([1.0, 2.0, 3.0]), "b": np.ones(2)}, x, x_name="gap", log_x=True)
+    np.testing.assert_array_equal(figure.data[0].x, x)
+    np.testing.assert_array_equal(figure.data[1].x, x[:2])
+    assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", "linear")
+    assert figure.layout.xaxis.title.text == "gap"
+
+
 def test_more_curves_than_colours() -> None:
     curves = {str(i): np.ones(2) for i in range(len(figures.PALETTE) + 1)}
     assert figures.training_curves(curves).data[-1].line.color == figures.PALETTE[0]

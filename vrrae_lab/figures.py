@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Shaped, UInt8
 from plotly.subplots import make_subplots
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -147,13 +147,38 @@ def training_curves(
         title: above the lines.
         quantity: what the values are.
     """
+    longest = max((len(values) for values in curves.values()), default=0)
+    x = np.arange(1, longest + 1) if steps is None else np.asarray(steps)
+    return lines(curves, x, title=title, x_name="step", quantity=quantity, log_y=True)
+
+
+def lines(
+    curves: Mapping[str, Float[np.ndarray, " count"]],
+    x: Shaped[np.ndarray, " longest"],
+    *,
+    title: str = "",
+    x_name: str = "",
+    quantity: str = "",
+    log_x: bool = False,
+    log_y: bool = False,
+) -> go.Figure:
+    """Quantities against a common one, one line per name.
+
+    Args:
+        curves: name to values; a shorter one ends earlier.
+        x: where the values belong.
+        title: above the lines.
+        x_name: what `x` is.
+        quantity: what the values are.
+        log_x: whether the axis of `x` is logarithmic.
+        log_y: whether that of the values is.
+    """
     figure = go.Figure()
     for i, (name, values) in enumerate(curves.items()):
         line = {"color": PALETTE[i % len(PALETTE)], "width": 2}
-        x = np.arange(1, len(values) + 1) if steps is None else steps
-        figure.add_trace(go.Scatter(x=x, y=values, mode="lines", line=line, name=name))
-    figure.update_xaxes(title="step")
-    figure.update_yaxes(title=quantity, type="log")
+        figure.add_trace(go.Scatter(x=x[: len(values)], y=values, mode="lines", line=line, name=name))
+    figure.update_xaxes(title=x_name, type="log" if log_x else "linear")
+    figure.update_yaxes(title=quantity, type="log" if log_y else "linear")
     return _styled(figure, title, 700, 400)
 
 

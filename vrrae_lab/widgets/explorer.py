@@ -2,76 +2,37 @@
 
 from collections.abc import Callable
 
-import ipywidgets
 import jax
 import numpy as np
-from jaxtyping import Float
 
 from vrrae_lab import figures
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.gaussian import DiagonalGaussian
 from vrrae_lab.models import Autoencoder, in_batches, is_frozen
+from vrrae_lab.widgets.slider_picture import PICTURE_SIZE, SliderPicture, View, float_slider
 
-PICTURE_SIZE = 320
 SLIDER_LIMIT = 3.0
 
 
-class Explorer(ipywidgets.HBox):
+class Explorer(SliderPicture):
     """What `explore` returns: sliders in units of each coefficient's own spread, and the decoded image.
 
     Attributes:
-        sliders: one per coefficient shown.
-        noise: how much of the posterior's standard deviation is added, or None for a deterministic model.
-        image: the decoded image as PNG.
-        message: errors are shown here, as a notebook would swallow them.
+        noise: the slider, also the last of `sliders`, of how much of the posterior's standard deviation is added; None
+            for a deterministic model.
     """
 
-    def __init__(
-        self,
-        render: Callable[[Float[np.ndarray, " rank"], float], bytes],
-        order: list[int],
-        rank: int,
-        has_noise: bool,
-    ) -> None:
+    def __init__(self, render: Callable[..., View], order: list[int], has_noise: bool) -> None:
         """Made by `explore`.
 
         Args:
-            render: position of each coefficient (in spreads) and amount of noise to a PNG.
+            render: position of each slider (in spreads; last the amount of noise, if any) to what is shown.
             order: the coefficients that get a slider.
-            rank: how many coefficients there are.
             has_noise: whether to offer the slider of noise.
         """
-        self._render, self._order, self._rank = render, order, rank
-        self.sliders = [_slider(f"coefficient {j + 1}", -SLIDER_LIMIT, SLIDER_LIMIT) for j in order]
-        self.noise = _slider("noise", 0.0, 2.0) if has_noise else None
-        self.image = ipywidgets.Image(
-            format="png", width=PICTURE_SIZE, height=PICTURE_SIZE, layout={"min_width": f"{PICTURE_SIZE}px"}
-        )
-        self.message = ipywidgets.HTML()
-        reset = ipywidgets.Button(description="reset", tooltip="all sliders to the middle")
-        reset.on_click(lambda _: self.reset())
-        for slider in self._all_sliders():
-            slider.observe(lambda _: self._draw(), names="value")
-        controls = ipywidgets.VBox([*self._all_sliders(), reset, self.message])
-        super().__init__([self.image, controls])
-        self._draw()
-
-    def reset(self) -> None:
-        """Put every slider back to its middle (noise to none)."""
-        for slider in self._all_sliders():
-            slider.value = 0.0
-
-    def _all_sliders(self) -> list[ipywidgets.FloatSlider]:
-        return [*self.sliders, *([self.noise] if self.noise is not None else [])]
-
-    def _draw(self) -> None:
-        position = np.zeros(self._rank, np.float32)
-        position[self._order] = [slider.value for slider in self.sliders]
-        try:
-            self.image.value = self._render(position, self.noise.value if self.noise is not None else 0.0)
-            self.message.value = ""
-        except Exception as error:  # whatever it is, the person at the slider must see it
-            self.message.value = f"<b style='color:#D55E00'>{type(error).__name__}: {error}</b>"
+        sliders = [float_slider(f"coefficient {j + 1}", -SLIDER_LIMIT, SLIDER_LIMIT) for j in order]
+        self.noise = float_slider("noise", 0.0, 2.0) if has_noise else None
+        super().__init__(render, [*sliders, *([self.noise] if self.noise is not None else [])])
 
 
 def explore(model: Autoencoder, data: Dataset, *, num_sliders: int = 8) -> Explorer:
@@ -105,23 +66,12 @@ def explore(model: Autoencoder, data: Dataset, *, num_sliders: int = 8) -> Explo
     limits = (float(data.x.min()), float(data.x.max()))
     magnify = max(1, PICTURE_SIZE // data.shape[0])
 
-    def render(position: Float[np.ndarray, " rank"], noise: float) -> bytes:
+    def render(*values: float) -> View:
+        position = np.zeros(len(spread), np.float32)
+        position[order] = values[: len(order)]
+        noise = values[-1] if has_noise else 0.0
         z = middle + position * spread + noise * width * draw
         image = np.asarray(model.decode(z[None].astype(middle.dtype)))
-        return figures.png(figures.to_pixels(image, limits)[0], magnify)
+        return View(figures.png(figures.to_pixels(image, limits)[0], magnify))
 
-    return Explorer(render, order, len(spread), has_noise)
-
-
-def _slider(name: str, least: float, most: float) -> ipywidgets.FloatSlider:
-    return ipywidgets.FloatSlider(
-        value=0.0,
-        min=least,
-        max=most,
-        step=0.05,
-        description=name,
-        style={"description_width": "95px"},
-        layout={"width": "400px"},
-        continuous_update=True,
-        readout_format=".2f",
-    )
+    return Explorer(render, order, has_noise)

@@ -1,0 +1,89 @@
+"""Sliders beside a picture that follows them: the shell around a pure function that most explorers are."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import ipywidgets
+
+PICTURE_SIZE = 320
+ALARM = "#D55E00"
+
+
+class View(NamedTuple):
+    """What the sliders' values look like: a PNG, and words for the line below the sliders."""
+
+    png: bytes
+    caption: str = ""
+
+
+class SliderPicture(ipywidgets.HBox):
+    """A picture and its sliders.
+
+    Attributes:
+        sliders: in the order of the arguments of what draws.
+        image: the picture as PNG.
+        caption: words that belong to the picture.
+        message: errors are shown here, as a notebook would swallow them.
+    """
+
+    def __init__(
+        self,
+        render: Callable[..., View],
+        sliders: Sequence[ipywidgets.FloatSlider | ipywidgets.IntSlider],
+        *,
+        width: int = PICTURE_SIZE,
+        height: int = PICTURE_SIZE,
+    ) -> None:
+        """Draws once at the sliders' starting values.
+
+        Args:
+            render: the values of the sliders, in their order, to what is shown.
+            sliders: at least one; their values now are what `reset` goes back to.
+            width: of the picture on the page, in pixels.
+            height: likewise.
+        """
+        self._render = render
+        self.sliders = list(sliders)
+        self._start = [slider.value for slider in self.sliders]
+        self.image = ipywidgets.Image(format="png", width=width, height=height, layout={"min_width": f"{width}px"})
+        self.caption, self.message = ipywidgets.HTML(), ipywidgets.HTML()
+        reset = ipywidgets.Button(description="reset", tooltip="all sliders back to where they started")
+        reset.on_click(lambda _: self.reset())
+        for slider in self.sliders:
+            slider.observe(lambda _: self._draw(), names="value")
+        super().__init__([self.image, ipywidgets.VBox([*self.sliders, reset, self.caption, self.message])])
+        self._draw()
+
+    def reset(self) -> None:
+        """Put every slider back to where it started."""
+        for slider, value in zip(self.sliders, self._start, strict=True):
+            slider.value = value
+
+    def _draw(self) -> None:
+        try:
+            self.image.value, self.caption.value = self._render(*(slider.value for slider in self.sliders))
+            self.message.value = ""
+        except Exception as error:  # whatever it is, the person at the slider must see it
+            self.message.value = f"<b style='color:{ALARM}'>{type(error).__name__}: {error}</b>"
+
+
+def float_slider(
+    name: str, least: float, most: float, *, value: float = 0.0, step: float = 0.05
+) -> ipywidgets.FloatSlider:
+    """A slider for a number, in the lab's style."""
+    return ipywidgets.FloatSlider(
+        value=value, min=least, max=most, step=step, description=name, readout_format=".2f", **_style()
+    )
+
+
+def int_slider(name: str, least: int, most: int, *, value: int) -> ipywidgets.IntSlider:
+    """A slider for a whole number, in the lab's style."""
+    return ipywidgets.IntSlider(value=value, min=least, max=most, description=name, **_style())
+
+
+def _style() -> dict[str, object]:
+    return {
+        "style": {"description_width": "95px"},
+        "layout": ipywidgets.Layout(width="400px"),
+        "continuous_update": True,
+    }
