@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vrrae_lab.exercises import check_active_units
+from vrrae_lab.exercises import check_active_units, check_smallest_rank
 
 
 def test_active_units_accepts_the_right_answer(capsys):
@@ -27,3 +27,32 @@ def test_active_units_accepts_the_right_answer(capsys):
 def test_active_units_says_what_is_wrong(answer, hint):
     with pytest.raises(AssertionError, match=hint):
         check_active_units(answer)
+
+
+def kept(singular_values, power=2):
+    energy = np.cumsum(singular_values**power)
+    return energy / energy[-1]
+
+
+def test_smallest_rank_accepts_right_answers(capsys):
+    check_smallest_rank(lambda singular_values, share: int(np.argmax(kept(singular_values) >= share)) + 1)
+    check_smallest_rank(lambda singular_values, share: np.searchsorted(kept(singular_values), share) + 1)
+    assert capsys.readouterr().out.count("Right") == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda singular_values, share: kept(singular_values), "whole number"),
+        (lambda singular_values, share: int(np.sum(kept(singular_values) < share)), "one less than the rank"),
+        (lambda singular_values, share: int(np.sum(kept(singular_values, 1) < share)) + 1, "0.64 of the energy"),
+        (lambda singular_values, share: 1 if share < 0.6 else int(np.sum(kept(singular_values, 1) < share)) + 1, "σ²"),
+        (lambda singular_values, share: int(np.sum(kept(singular_values) <= share)) + 1, "exactly 0.5"),
+        (lambda singular_values, share: len(singular_values), "0.5 or more"),
+        (lambda singular_values, share: min(2, int(np.sum(kept(singular_values) < share)) + 1), "needs rank 3"),
+        (lambda singular_values, share: 1, "needs rank 2"),
+    ],
+)
+def test_smallest_rank_says_what_is_wrong(answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        check_smallest_rank(answer)

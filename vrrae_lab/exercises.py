@@ -38,3 +38,29 @@ def check_active_units(answer: Callable[[np.ndarray], np.ndarray]) -> None:
     assert found[1], "a standard deviation of 0.15 is a variance of 0.0225, above 0.01: that coefficient is active"
     assert found[0], "a coefficient that is ±1 was called collapsed"
     print("Right: the first two are active, the last two have collapsed.")
+
+
+def check_smallest_rank(answer: Callable[[np.ndarray, float], int]) -> None:
+    """Notebook 01: the smallest rank whose truncation keeps a given share of the energy.
+
+    Args:
+        answer: maps singular values in decreasing order and a share, above 0 and at most 1, to a rank.
+
+    Raises:
+        AssertionError: with a hint, if the answer is wrong.
+    """
+    # squares 16, 4, 4, 1 of 25: the shares kept are 0.64, 0.8, 0.96, 1
+    singular_values = np.array([4.0, 2.0, 2.0, 1.0])
+    found = answer(singular_values, 0.5)
+    assert isinstance(found, int | np.integer), f"a rank is a whole number, but the answer is {found!r}: use int(...)"
+    assert found != 0, "rank 0 keeps nothing: the count of partial sums that are too small is one less than the rank"
+    assert found == 1, f"rank 1 keeps 0.64 of the energy, which is 0.5 or more, but the answer is {found}"
+    found = answer(singular_values, 0.7)
+    assert found != 3, "that is right for sums of σ; the energy is the sum of σ²"
+    assert found == 2, f"rank 2 keeps 0.8 of the energy and rank 1 only 0.64, so 0.7 needs rank 2, not {found}"
+    found = answer(singular_values, 0.9)
+    assert found == 3, f"rank 3 keeps 0.96 of the energy and rank 2 only 0.8, so 0.9 needs rank 3, not {found}"
+    exact = np.array([1.0, 1.0])
+    found = answer(exact, 0.5)
+    assert found == 1, f"with σ = (1, 1), rank 1 keeps exactly 0.5, and at least 0.5 was asked for, but you say {found}"
+    print("Right: the smallest rank that keeps the share.")
