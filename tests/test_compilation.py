@@ -16,7 +16,7 @@ from vrrae_lab import keep_compiled
 hits = []
 jax.monitoring.register_event_listener(lambda event, **_: hits.append(event))
 keep_compiled(*sys.argv[1:])
-print(jax.config.jax_compilation_cache_dir)
+print(jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)  # this one is quick to compile
 print(float(jax.jit(lambda x: x * 3 + 1)(2.0)))
 print("/jax/compilation_cache/cache_hits" in hits)
@@ -31,14 +31,14 @@ def lines(*arguments: str, cache_home: Path) -> list[str]:
 
 def test_a_second_process_takes_the_program_from_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "vrrae_lab" / "compiled"
-    assert lines(cache_home=tmp_path) == [str(folder), "7.0", "False"]
+    assert lines(cache_home=tmp_path) == [f"{folder} 0.5", "7.0", "False"]
     assert list(folder.iterdir())
-    assert lines(cache_home=tmp_path) == [str(folder), "7.0", "True"]
+    assert lines(cache_home=tmp_path) == [f"{folder} 0.5", "7.0", "True"]
 
 
 def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     own = tmp_path / "own"
-    assert lines(str(own), cache_home=tmp_path / "unused") == [str(own), "7.0", "False"]
+    assert lines(str(own), cache_home=tmp_path / "unused") == [f"{own} 0.5", "7.0", "False"]
     assert list(own.iterdir()) and not (tmp_path / "unused").exists()
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vrrae_lab.nets import ConvDecoder, ConvEncoder
+from vrrae_lab.nets import ConvDecoder, ConvEncoder, microbatch_size
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -129,3 +129,10 @@ def test_sizes_too_small_are_refused(getkey, net, shape, latent_size, message):
 def test_shape_without_channels_is_refused(getkey, unchecked, net):
     with pytest.raises(ValueError, match=r"shape = \(28, 28\): .*grey images with x\[..., None\]"):
         net((28, 28), 2, key=getkey())
+
+
+def test_a_cpu_works_through_a_batch_in_parts_of_about_equal_numbers_of_pixels(monkeypatch):
+    assert microbatch_size((64, 64, 1)) == 8 and microbatch_size((28, 28, 3)) == 41
+    assert microbatch_size((640, 640, 3)) == 4  # smaller parts make products too narrow
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    assert microbatch_size((64, 64, 1)) is None
