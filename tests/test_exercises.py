@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vrrae_lab.exercises import check_active_units, check_smallest_rank
+from vrrae_lab.exercises import check_active_units, check_collapse_threshold, check_smallest_rank
 
 
 def test_active_units_accepts_the_right_answer(capsys):
@@ -56,3 +56,25 @@ def test_smallest_rank_accepts_right_answers(capsys):
 def test_smallest_rank_says_what_is_wrong(answer, hint):
     with pytest.raises(AssertionError, match=hint):
         check_smallest_rank(answer)
+
+
+def test_collapse_threshold_accepts_the_right_answer(capsys):
+    check_collapse_threshold(lambda eigenvalues, beta: eigenvalues < beta / 2)
+    assert "Right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda eigenvalues, beta: (eigenvalues < beta / 2).any(), "one boolean per eigenvalue"),
+        (lambda eigenvalues, beta: 1 - beta / (2 * eigenvalues), "holds float64"),
+        (lambda eigenvalues, beta: eigenvalues > beta / 2, "sign"),
+        (lambda eigenvalues, beta: eigenvalues < beta, "not with β"),
+        (lambda eigenvalues, beta: eigenvalues < 0, "0.2 collapses"),
+        (lambda eigenvalues, beta: eigenvalues < beta / 4, "λ², not λ"),
+        (lambda eigenvalues, beta: eigenvalues < 1, "β = 0"),
+    ],
+)
+def test_collapse_threshold_says_what_is_wrong(answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        check_collapse_threshold(answer)

@@ -64,3 +64,29 @@ def check_smallest_rank(answer: Callable[[np.ndarray, float], int]) -> None:
     found = answer(exact, 0.5)
     assert found == 1, f"with σ = (1, 1), rank 1 keeps exactly 0.5, and at least 0.5 was asked for, but you say {found}"
     print("Right: the smallest rank that keeps the share.")
+
+
+def check_collapse_threshold(answer: Callable[[np.ndarray, float], np.ndarray]) -> None:
+    """Notebook 02: which coefficients of a linear VRRAE collapse (claim 7: those with λ² < β/2)?
+
+    Args:
+        answer: maps eigenvalues λ² of XᵀX/N and a β, in the library's convention, to one boolean per eigenvalue.
+
+    Raises:
+        AssertionError: with a hint, if the answer is wrong.
+    """
+    eigenvalues = np.array([4.0, 1.5, 0.8, 0.2])
+    found = np.asarray(answer(eigenvalues, 2.0))
+    assert found.shape == (4,) and found.dtype == bool, (
+        f"one boolean per eigenvalue is wanted, but the answer has shape {found.shape} and holds {found.dtype}"
+    )
+    assert not found[0], "λ² = 4 survives β = 2 (1 - β/(2λ²) is 0.75), but was called collapsed: is your sign right?"
+    assert not found[1], (
+        "λ² = 1.5 survives β = 2, as 1 - β/(2λ²) is positive, but was called collapsed: compare with β/2, not with β"
+    )
+    assert found[3], "λ² = 0.2 collapses at β = 2, as 1 - β/(2λ²) is negative, but was called active"
+    assert found[2], (
+        "λ² = 0.8 collapses at β = 2, as 1 - β/(2λ²) is negative, but was called active: the eigenvalue is λ², not λ"
+    )
+    assert not np.asarray(answer(eigenvalues, 0.0)).any(), "without a KL term, β = 0, nothing collapses"
+    print("Right: the first two stay active, the last two collapse.")
