@@ -71,7 +71,8 @@ def test_collapse_threshold_accepts_the_right_answer(capsys):
         (lambda eigenvalues, beta: eigenvalues > beta / 2, "sign"),
         (lambda eigenvalues, beta: eigenvalues < beta, "not with β"),
         (lambda eigenvalues, beta: eigenvalues < 0, "0.2 collapses"),
-        (lambda eigenvalues, beta: eigenvalues < beta / 4, "λ², not λ"),
+        (lambda eigenvalues, beta: eigenvalues < beta / 4, "not with less"),
+        (lambda eigenvalues, beta: np.sqrt(eigenvalues) < beta / 2, "λ², not λ"),
         (lambda eigenvalues, beta: eigenvalues < 1, "β = 0"),
     ],
 )
