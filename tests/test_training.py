@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -103,7 +104,24 @@ def test_history_has_every_term_at_every_step(start: Autoencoder) -> None:
         history.terms["loss"], history.terms["reconstruction"] + 0.5 * history.terms["kl"], rtol=1e-6
     )
     assert history.stopped == "finished" and history.num_steps == 11
-    assert history.seconds > 0 and history.compile_seconds > 0
+
+
+def test_seconds_of_the_first_step_and_of_the_others_add_up(start: Autoencoder) -> None:
+    called = time.perf_counter()
+    _, history = train(start, optimizer=optax.sgd(1e-3))  # another optimiser, so that the step is compiled anew
+    elapsed = time.perf_counter() - called
+    assert history.seconds > 0 and history.compile_seconds > history.seconds
+    assert history.seconds + history.compile_seconds < elapsed
+
+
+def test_a_step_updates_the_state_in_place(start: Autoencoder) -> None:
+    """The old weights' memory is taken over by the new ones."""
+    model = jax.tree.map(jnp.array, start)
+    state = (model, OPTIMIZER.init(eqx.filter(model, eqx.is_inexact_array)))
+    fixed = training._Fixed(LOSS, KEY, OPTIMIZER)
+    (after, _), _ = training._step((fixed, jnp.asarray(X[:8]), jnp.int32(0)), state)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(model))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(after))
 
 
 def test_given_model_is_left_as_it_was(start: Autoencoder) -> None:
