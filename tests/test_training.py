@@ -255,11 +255,28 @@ def test_progress_bar_is_shown_on_request_only(start: Autoencoder, capsys: pytes
     assert shown.out == "" and "0/7" in shown.err
 
 
-def test_threads_of_blas_are_given_back(start: Autoencoder) -> None:
+class Watching(eqx.Module):
+    """The usual loss; it looks about while it is traced."""
+
+    look: Callable[[], None] = eqx.field(static=True)
+
+    def __call__(self, model: Autoencoder, batch: jax.Array, *, key: jax.Array) -> tuple[jax.Array, losses.Terms]:
+        self.look()
+        return LOSS(model, batch, key=key)
+
+
+def test_blas_has_one_thread_while_training_and_its_own_number_again_afterwards(start: Autoencoder) -> None:
+    def blas_threads() -> list[int]:
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    seen: list[list[int]] = []
+    with training.one_blas_thread():
+        pass  # it loads SciPy's BLAS, which counts too
     with threadpool_limits(2, user_api="blas"):  # whatever an earlier test has left
-        before = threadpool_info()
-        train(start, num_steps=1)
-        assert threadpool_info() == before
+        before = blas_threads()
+        train(start, num_steps=1, loss=Watching(lambda: seen.append(blas_threads())))
+        assert blas_threads() == before
+    assert seen and all(set(threads) == {1} for threads in seen)
 
 
 def test_trains_in_another_thread(start: Autoencoder) -> None:
