@@ -86,7 +86,8 @@ def check_collapse_threshold(answer: Callable[[np.ndarray, float], np.ndarray]) 
     )
     assert found[3], "λ² = 0.2 collapses at β = 2, as 1 - β/(2λ²) is negative, but was called active"
     assert found[2], (
-        "λ² = 0.8 collapses at β = 2, as 1 - β/(2λ²) is negative, but was called active: compare with β/2, not with less"
+        "λ² = 0.8 collapses at β = 2, as 1 - β/(2λ²) is negative, but was called active: compare with β/2, "
+        "not with less"
     )
     assert not np.asarray(answer(eigenvalues, 6.0))[0], (
         "λ² = 4 survives β = 6, as 1 - β/(2λ²) is positive, but was called collapsed: the eigenvalue is λ², not λ"

@@ -2,6 +2,7 @@
 
 from vrrae_lab.widgets.explorer import Explorer, explore
 from vrrae_lab.widgets.slider_picture import SliderPicture, View
+from vrrae_lab.widgets.sweep import sweep
 from vrrae_lab.widgets.truncated_svd import gradients_near_a_tie, near_tie, truncation
 
-__all__ = ["Explorer", "SliderPicture", "View", "explore", "gradients_near_a_tie", "near_tie", "truncation"]
+__all__ = ["Explorer", "SliderPicture", "View", "explore", "gradients_near_a_tie", "near_tie", "sweep", "truncation"]

@@ -29,7 +29,7 @@ class SliderPicture(ipywidgets.HBox):
     def __init__(
         self,
         render: Callable[..., View],
-        sliders: Sequence[ipywidgets.FloatSlider | ipywidgets.IntSlider],
+        sliders: Sequence[ipywidgets.FloatSlider | ipywidgets.IntSlider | ipywidgets.SelectionSlider],
         *,
         width: int = PICTURE_SIZE,
         height: int = PICTURE_SIZE,
@@ -72,16 +72,17 @@ def float_slider(
 ) -> ipywidgets.FloatSlider:
     """A slider for a number, in the lab's style."""
     return ipywidgets.FloatSlider(
-        value=value, min=least, max=most, step=step, description=name, readout_format=".2f", **_style()
+        value=value, min=least, max=most, step=step, description=name, readout_format=".2f", **slider_style()
     )
 
 
 def int_slider(name: str, least: int, most: int, *, value: int) -> ipywidgets.IntSlider:
     """A slider for a whole number, in the lab's style."""
-    return ipywidgets.IntSlider(value=value, min=least, max=most, description=name, **_style())
+    return ipywidgets.IntSlider(value=value, min=least, max=most, description=name, **slider_style())
 
 
-def _style() -> dict[str, object]:
+def slider_style() -> dict[str, object]:
+    """What the lab's sliders have in common."""
     return {
         "style": {"description_width": "95px"},
         "layout": ipywidgets.Layout(width="400px"),
