@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vrrae_lab.exercises import check_active_units, check_collapse_threshold, check_smallest_rank
+from vrrae_lab.exercises import check_active_units, check_collapse_threshold, check_gauge, check_smallest_rank
 
 
 def test_active_units_accepts_the_right_answer(capsys):
@@ -79,3 +79,24 @@ def test_collapse_threshold_accepts_the_right_answer(capsys):
 def test_collapse_threshold_says_what_is_wrong(answer, hint):
     with pytest.raises(AssertionError, match=hint):
         check_collapse_threshold(answer)
+
+
+def test_gauge_accepts_the_right_answer(capsys):
+    check_gauge(lambda mean, log_variance: (mean**2 + np.exp(log_variance)).mean(axis=0) - 1)
+    assert "Right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda mean, log_variance: (mean**2 + np.exp(log_variance)).mean() - 1, "average axis 0"),
+        (lambda mean, log_variance: (mean**2 + np.exp(log_variance)).mean(axis=0), "subtract 1"),
+        (lambda mean, log_variance: (mean**2 + log_variance).mean(axis=0) - 1, "0 is wanted"),
+        (lambda mean, log_variance: mean.var(axis=0) + np.exp(log_variance).mean(axis=0) - 1, "mean square, not var"),
+        (lambda mean, log_variance: (mean**2).mean(axis=0) + np.exp(log_variance.mean(axis=0)) - 1, "logarithms"),
+        (lambda mean, log_variance: (mean**2 + np.exp(log_variance / 2)).mean(axis=0) - 1, "= 3.5, not"),
+    ],
+)
+def test_gauge_says_what_is_wrong(answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        check_gauge(answer)

@@ -94,3 +94,28 @@ def check_collapse_threshold(answer: Callable[[np.ndarray, float], np.ndarray]) 
     )
     assert not np.asarray(answer(eigenvalues, 0.0)).any(), "without a KL term, β = 0, nothing collapses"
     print("Right: the first two stay active, the last two collapse.")
+
+
+def check_gauge(answer: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+    """Notebook 04: how far each coefficient is from mean square plus mean variance = 1 (claim 8).
+
+    Args:
+        answer: maps posterior means and log variances, both (batch, rank), to one number per coefficient.
+
+    Raises:
+        AssertionError: with a hint, if the answer is wrong.
+    """
+    mean = np.array([[0.0, 2.0, 0.0], [0.0, 2.0, 1.0]])
+    log_variance = np.log([[1.0, 0.5, 0.25], [1.0, 0.5, 0.75]])
+    # by coefficient: 0 + 1 - 1, 4 + 0.5 - 1, 0.5 + 0.5 - 1
+    found = np.asarray(answer(mean, log_variance))
+    assert found.shape == (3,), f"one number per coefficient is wanted, but the shape is {found.shape}: average axis 0"
+    assert abs(found[0] - 1) > 1e-9, "a coefficient equal to its prior keeps the law, distance 0, but got 1: subtract 1"
+    assert abs(found[0]) < 1e-9, f"a coefficient equal to its prior keeps the law: 0 is wanted, not {found[0]:.3g}"
+    assert abs(found[1] + 0.5) > 1e-9, "a constant mean of 2 counts with its square, 4: use the mean square, not var"
+    assert abs(found[1] - 3.5) < 1e-9, f"mean 2 and variance 0.5 give 4 + 0.5 - 1 = 3.5, not {found[1]:.3g}"
+    assert abs(found[2]) < 1e-9, (
+        f"means 0 and 1 with variances 0.25 and 0.75 give 0.5 + 0.5 - 1 = 0, not {found[2]:.3g}: average the variances, "
+        "not their logarithms"
+    )
+    print("Right: zero for the prior, and for what has its mean square and mean variance.")
