@@ -115,7 +115,7 @@ def check_gauge(answer: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
     assert abs(found[1] + 0.5) > 1e-9, "a constant mean of 2 counts with its square, 4: use the mean square, not var"
     assert abs(found[1] - 3.5) < 1e-9, f"mean 2 and variance 0.5 give 4 + 0.5 - 1 = 3.5, not {found[1]:.3g}"
     assert abs(found[2]) < 1e-9, (
-        f"means 0 and 1 with variances 0.25 and 0.75 give 0.5 + 0.5 - 1 = 0, not {found[2]:.3g}: average the variances, "
-        "not their logarithms"
+        f"means 0 and 1 with variances 0.25 and 0.75 give 0.5 + 0.5 - 1 = 0, not {found[2]:.3g}: average the "
+        "variances, not their logarithms"
     )
     print("Right: zero for the prior, and for what has its mean square and mean variance.")
