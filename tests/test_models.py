@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vrrae_lab import models, nets
-from vrrae_lab.bottlenecks import FixedBasis, LowRank, Variational, VariationalLowRank
+from vrrae_lab.bottlenecks import Activations, FixedBasis, Identity, LowRank, Variational, VariationalLowRank
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass
 from vrrae_lab.models import (
     CONSTRUCTORS,
@@ -31,13 +31,24 @@ ARGUMENTS = {
     "vae": {"latent_size": 2},
     "rrae": {"latent_size": 6, "rank": 3},
     "vrrae": {"latent_size": 6, "rank": 3},
+    "long_ae": {"latent_size": 6},
+    "vae_identity": {"latent_size": 2},
+    "rrae_vae": {"latent_size": 6, "rank": 3},
+    "irmae": {"latent_size": 2, "num_matrices": 2},
+    "lorae": {"latent_size": 2},
+    "sparse_ae": {"latent_size": 2},
+    "contractive_ae": {"latent_size": 2},
+    "beta_tcvae": {"latent_size": 2},
+    "adaptive_rrae": {"latent_size": 6, "rank": 3},
+    "adaptive_vrrae": {"latent_size": 6, "rank": 3},
 }
-CODE_SIZE = {"ae": 2, "vae": 2, "rrae": 3, "vrrae": 3}
+CODE_SIZE = {name: sizes.get("rank", sizes["latent_size"]) for name, sizes in ARGUMENTS.items()}
+VARIATIONAL = {"vae", "vae_identity", "beta_tcvae", "vrrae", "rrae_vae", "adaptive_vrrae"}
 
 
 @pytest.fixture(scope="module")
 def convolutional():
-    """The four models as their constructors make them."""
+    """All models as their constructors make them."""
     return {name: build(name, {"shape": SHAPE} | ARGUMENTS[name], key=jax.random.key(0)) for name in CONSTRUCTORS}
 
 
@@ -109,13 +120,13 @@ def test_one_pass_and_its_parts(convolutional, x, getkey, name):
     x_hat, posterior = eqx.filter_jit(model)(x, key=getkey())
     assert x_hat.shape == x.shape and x_hat.dtype == np.float32
     assert posterior.mean.shape == code
-    assert isinstance(posterior, DiagonalGaussian if name.startswith("v") else PointMass)
+    assert isinstance(posterior, DiagonalGaussian if name in VARIATIONAL else PointMass | Activations)
     frozen = freeze_basis(model, x)
     np.testing.assert_allclose(frozen.encode(x).mean, posterior.mean, atol=1e-4)
-    assert is_frozen(frozen) and is_frozen(model) == (name in ("ae", "vae"))
+    assert is_frozen(frozen) and is_frozen(model) == ("rank" not in ARGUMENTS[name])
     assert frozen.decode(np.zeros(code, np.float32)).shape == x.shape
     np.testing.assert_array_equal(frozen.reconstruct(x), frozen.decode(frozen.encode(x).mean))
-    if not name.startswith("v"):  # without noise the training pass is the reconstruction
+    if name not in VARIATIONAL:  # without noise the training pass is the reconstruction
         np.testing.assert_allclose(frozen.reconstruct(x), x_hat, atol=1e-4)
 
 
@@ -142,14 +153,15 @@ def test_squared_error_is_that_of_the_pass_with_the_same_key(convolutional, x, g
 def test_full_rank_low_rank_model_is_the_autoencoder(getkey):
     x, key = images(8), getkey()
     truncated = linear(LowRank.of_rank(LATENT_SIZE))(x, key=key).x_hat
-    np.testing.assert_allclose(truncated, linear(models.Identity())(x, key=key).x_hat, atol=1e-4)
+    np.testing.assert_allclose(truncated, linear(Identity())(x, key=key).x_hat, atol=1e-4)
 
 
 # ------------------------------------------------------------------------------------------------------ randomness
 
 
 def numbers(model):
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(model)]
+    """Those that are trained, drawn with the key."""
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))]
 
 
 @pytest.mark.parametrize("name", CONSTRUCTORS)
@@ -211,7 +223,7 @@ def test_frozen_model_may_be_frozen_again_on_other_data():
 
 
 def test_freezing_changes_no_model_without_an_svd(x):
-    for bottleneck in (models.Identity(), Variational(LATENT_SIZE, key=jax.random.key(0))):
+    for bottleneck in (Identity(), Variational(LATENT_SIZE, key=jax.random.key(0))):
         model = linear(bottleneck)
         assert freeze_basis(model, images(3)) is model and is_frozen(model)
 
