@@ -11,8 +11,8 @@ import jax
 import optax
 import pytest
 
-from vrrae_lab import models
 from vrrae_lab.experiments import Bumps
+from vrrae_lab.models import constructors
 
 
 def shared_data() -> Path:
@@ -59,8 +59,8 @@ class LinearDecoder(eqx.Module):
 def linear_nets() -> Iterator[None]:
     """Let the named constructors make linear models, whose steps compile in a tenth of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "ConvEncoder", LinearEncoder)
-        patch.setattr(models, "ConvDecoder", LinearDecoder)
+        patch.setattr(constructors, "ConvEncoder", LinearEncoder)
+        patch.setattr(constructors, "ConvDecoder", LinearDecoder)
         yield
 
 

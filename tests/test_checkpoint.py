@@ -22,6 +22,16 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "vae": {"latent_size": 3},
     "rrae": {"latent_size": 5, "rank": 2},
     "vrrae": {"latent_size": 4, "rank": 3},
+    "long_ae": {"latent_size": 6},
+    "vae_identity": {"latent_size": 3},
+    "rrae_vae": {"latent_size": 5, "rank": 2},
+    "irmae": {"latent_size": 4, "num_matrices": 3},
+    "lorae": {"latent_size": 4},
+    "sparse_ae": {"latent_size": 3},
+    "contractive_ae": {"latent_size": 3},
+    "beta_tcvae": {"latent_size": 3},
+    "adaptive_rrae": {"latent_size": 6, "rank": 4},
+    "adaptive_vrrae": {"latent_size": 6, "rank": 4},
 }
 
 

@@ -29,6 +29,7 @@ FLOORS = {
     "explore": 3,
     "metrics": 3,
     "checkpoint": 3,
+    "adaptive_rank": 3,
     "training": 4,
     "derivations": 5,
     "features": 5,

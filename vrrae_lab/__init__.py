@@ -8,8 +8,26 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 from vrrae_lab import bottlenecks, gaussian, linalg, losses, models
+from vrrae_lab.adaptive_rank import AdaptiveRank
 from vrrae_lab.compilation import keep_compiled
-from vrrae_lab.models import Autoencoder, ae, freeze_basis, rrae, vae, vrrae
+from vrrae_lab.models import (
+    Autoencoder,
+    adaptive_rrae,
+    adaptive_vrrae,
+    ae,
+    beta_tcvae,
+    contractive_ae,
+    freeze_basis,
+    irmae,
+    long_ae,
+    lorae,
+    rrae,
+    rrae_vae,
+    sparse_ae,
+    vae,
+    vae_identity,
+    vrrae,
+)
 from vrrae_lab.training import History, fit
 
 if TYPE_CHECKING:
@@ -30,12 +48,17 @@ _LOADED_ON_USE = (
 )
 
 __all__ = [
+    "AdaptiveRank",
     "Autoencoder",
     "History",
     "__version__",
+    "adaptive_rrae",
+    "adaptive_vrrae",
     "ae",
+    "beta_tcvae",
     "bottlenecks",
     "checkpoint",
+    "contractive_ae",
     "data",
     "derivations",
     "exercises",
@@ -45,13 +68,19 @@ __all__ = [
     "fit",
     "freeze_basis",
     "gaussian",
+    "irmae",
     "keep_compiled",
     "linalg",
+    "long_ae",
+    "lorae",
     "losses",
     "metrics",
     "models",
     "rrae",
+    "rrae_vae",
+    "sparse_ae",
     "vae",
+    "vae_identity",
     "vrrae",
     "widgets",
 ]

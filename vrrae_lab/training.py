@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -54,6 +54,27 @@ class History:
         return len(self.terms["loss"])
 
 
+@runtime_checkable
+class Callback(Protocol):
+    """Looks at a run from time to time, and may change its model.
+
+    Attributes:
+        every: steps between two calls. There is none after the last step, when nothing is left to train a change.
+    """
+
+    every: int
+
+    def __call__(self, step: int, model: Autoencoder, terms: dict[str, Float[np.ndarray, " steps"]]) -> Autoencoder:
+        """The model to go on with, of the same structure: the one given, or that with other numbers in it.
+
+        Args:
+            step: updates made so far.
+            model: after them; it may be kept.
+            terms: as in `History`, at the steps since the last call.
+        """
+        ...
+
+
 def fit(
     model: Autoencoder,
     x: Images,
@@ -63,6 +84,7 @@ def fit(
     batch_size: int,
     num_steps: int,
     key: Key[Array, ""],
+    callback: Callback | None = None,
     progress: bool = True,
 ) -> tuple[Autoencoder, History]:
     """Train a model; Ctrl-C (or "interrupt kernel") returns what has been learned so far.
@@ -75,6 +97,7 @@ def fit(
         batch_size: images per step.
         num_steps: updates to make.
         key: the randomness of the data order and of the noise; the same key gives the same model.
+        callback: called now and then with the model, which it may change, such as `AdaptiveRank`.
         progress: whether to show a progress bar.
 
     Returns:
@@ -85,12 +108,12 @@ def fit(
             than the model's rank, or a number is below 1.
     """
     x = _checked(model, x, batch_size, num_steps)
+    every = num_steps if callback is None else _checked_interval(callback)
     order_key, noise_key = jax.random.split(key)
     order = _DataOrder(order_key, len(x), batch_size)
     images = _Images(x)
     fixed = _Fixed(loss, noise_key, optimizer)
-    # a copy, because each step takes over the buffers of the state and the caller keeps the model
-    model = jax.tree.map(lambda leaf: jnp.array(leaf) if eqx.is_array(leaf) else leaf, model)
+    model = _copy(model)
     state: PyTree = (model, optimizer.init(eqx.filter(model, eqx.is_inexact_array)))
 
     compile_seconds, started = 0.0, time.perf_counter()
@@ -100,7 +123,8 @@ def fit(
     with one_blas_thread(), _progress_bar(num_steps, progress) as bar, _deferred_interrupt() as interrupt:
         while step < num_steps and stopped == "finished":
             called, pending = time.perf_counter(), []
-            for s in range(step, min(step + count, num_steps)):
+            next_call = step + every - step % every
+            for s in range(step, min(step + count, num_steps, next_call)):
                 state, terms = _step((fixed, images.batch(order.batch(s)), jnp.int32(s)), state)
                 pending.append(terms)
             # the device has worked through the queue while Python filled it: one synchronisation for all its steps
@@ -114,9 +138,25 @@ def fit(
             bar.update(len(pending))
             bar.set_postfix({name: f"{values[-1]:.4g}" for name, values in chunks[-1].items()}, refresh=False)
             stopped = _reason_to_stop(chunks[-1]["loss"], step, interrupt)
+            if callback is not None and step == next_call < num_steps and stopped == "finished":
+                model = callback(step, _copy(state[0]), _last(chunks, every))
+                state = (_copy(model), state[1])
     seconds = time.perf_counter() - started - compile_seconds
-    history = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-    return state[0], History(history, stopped, seconds, compile_seconds)
+    return state[0], History(_last(chunks, step), stopped, seconds, compile_seconds)
+
+
+def _copy(model: Autoencoder) -> Autoencoder:
+    """With arrays of its own: each step takes over the buffers of the state, and others may keep theirs."""
+    return jax.tree.map(lambda leaf: jnp.array(leaf) if eqx.is_array(leaf) else leaf, model)
+
+
+def _last(chunks: list[dict[str, np.ndarray]], num_steps: int) -> dict[str, Float[np.ndarray, " steps"]]:
+    """The terms of the last steps."""
+    first, found = len(chunks), 0
+    while found < num_steps:
+        first -= 1
+        found += len(chunks[first]["loss"])
+    return {name: np.concatenate([chunk[name] for chunk in chunks[first:]])[-num_steps:] for name in chunks[0]}
 
 
 def one_blas_thread() -> AbstractContextManager[None]:
@@ -140,6 +180,12 @@ def _reason_to_stop(
         )
         return "diverged"
     return "interrupted" if interrupt.requested else "finished"
+
+
+def _checked_interval(callback: Callback) -> int:
+    if callback.every < 1:
+        raise ValueError(f"callback.every = {callback.every}: use 1 step or more")
+    return callback.every
 
 
 def _checked(model: Autoencoder, x: Images, batch_size: int, num_steps: int) -> Images:

@@ -1,12 +1,11 @@
-"""One autoencoder class and a named constructor for each model of the papers.
+"""The autoencoder: an encoder, a bottleneck and a decoder, and the images it takes.
 
-A model is an encoder, a bottleneck and a decoder; a new variant is a new bottleneck or a new loss, never a subclass.
+A new variant is a new bottleneck or a new loss, never a subclass.
 """
 
-import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,20 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, Shaped, UInt8
 
-from vrrae_lab.bottlenecks import (
-    BatchBasis,
-    Bottleneck,
-    Draw,
-    FixedBasis,
-    Identity,
-    LowRank,
-    Variational,
-    VariationalLowRank,
-)
+from vrrae_lab.bottlenecks import Bottleneck, Draw
 from vrrae_lab.gaussian import Posterior
-from vrrae_lab.linalg import gram_basis
 from vrrae_lab.microbatch import microbatch_sum
-from vrrae_lab.nets import ConvDecoder, ConvEncoder, Shape, microbatch_size
+from vrrae_lab.nets import Shape, microbatch_size
 
 Images = (
     Float[Array, "batch height width channels"]
@@ -137,11 +126,6 @@ def _encode(model: Autoencoder, x: Array) -> Posterior:
 
 
 @eqx.filter_jit
-def _latents(encoder: Callable[[Array], Array], x: Array) -> Array:
-    return encoder(as_floats(x))
-
-
-@eqx.filter_jit
 def _decode(model: Autoencoder, z: Array) -> Array:
     return model.decoder(model.bottleneck.decode(z))
 
@@ -196,131 +180,3 @@ def in_batches(
 
 def _first(count: int, array: Array | np.ndarray) -> np.ndarray:
     return np.asarray(array)[:count]
-
-
-def freeze_basis(model: Autoencoder, x: Images) -> Autoencoder:
-    """Replace the batch SVD by projection on one basis: that of the latents of all of `x`, in one pass.
-
-    Models without an SVD are returned unchanged.
-
-    Args:
-        model: a trained model.
-        x: the whole training set.
-
-    Raises:
-        ValueError: if the images do not have the model's shape, are not finite, or are fewer than the rank.
-    """
-    basis = getattr(model.bottleneck, "basis", None)
-    if basis is None:
-        return model
-    check_images(x, model.shape)
-    encode = partial(_latents, model.encoder)
-    latents = (in_batches(encode, x[start : start + BATCH]) for start in range(0, len(x), BATCH))
-    matrix, _ = gram_basis(latents, basis.rank)
-    dtype = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))[0].dtype
-    return eqx.tree_at(lambda m: m.bottleneck.basis, model, FixedBasis(jnp.asarray(matrix, dtype)))
-
-
-def is_frozen(model: Autoencoder) -> bool:
-    """Whether coefficients can be decoded without a batch: true also of models that have no SVD."""
-    return not isinstance(getattr(model.bottleneck, "basis", None), BatchBasis)
-
-
-def num_parameters(model: Autoencoder) -> int:
-    """How many numbers are trained; a frozen basis is not counted."""
-    arrays = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
-    basis = getattr(model.bottleneck, "basis", None)
-    return sum(a.size for a in arrays) - (basis.matrix.size if isinstance(basis, FixedBasis) else 0)
-
-
-def ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Autoencoder with a narrow latent vector ("diabolo").
-
-    Args:
-        shape: (height, width, channels) of one image.
-        latent_size: length of the latent vector.
-        key: draws the initial weights.
-
-    Raises:
-        ValueError: if a size is too small.
-    """
-    return _assemble(shape, latent_size, Identity(), key, Recipe("ae", (("latent_size", latent_size),)))
-
-
-def vae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Variational autoencoder: mean and log variance are linear maps of the encoder's output. Args as in `ae`."""
-    key, bottleneck_key = jax.random.split(key)
-    _positive("latent_size", latent_size)
-    bottleneck = Variational(latent_size, key=bottleneck_key)
-    return _assemble(shape, latent_size, bottleneck, key, Recipe("vae", (("latent_size", latent_size),)))
-
-
-def rrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Rank reduction autoencoder: the decoder sees the truncated SVD of the batch's latents.
-
-    Args:
-        shape: (height, width, channels) of one image.
-        latent_size: length L of the latent vector.
-        rank: singular directions kept, at most `latent_size`.
-        key: draws the initial weights.
-
-    Raises:
-        ValueError: if a size is too small or the rank exceeds the latent size.
-    """
-    _check_rank(rank, latent_size)
-    recipe = Recipe("rrae", (("latent_size", latent_size), ("rank", rank)))
-    return _assemble(shape, latent_size, LowRank.of_rank(rank), key, recipe)
-
-
-def vrrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Variational rank reduction autoencoder: the SVD coefficients are the mean of a Gaussian. Args as in `rrae`."""
-    _check_rank(rank, latent_size)
-    key, bottleneck_key = jax.random.split(key)
-    recipe = Recipe("vrrae", (("latent_size", latent_size), ("rank", rank)))
-    return _assemble(shape, latent_size, VariationalLowRank(rank, key=bottleneck_key), key, recipe)
-
-
-CONSTRUCTORS: dict[str, Callable[..., Autoencoder]] = {"ae": ae, "vae": vae, "rrae": rrae, "vrrae": vrrae}
-
-
-def build(constructor: str, arguments: dict[str, Any], *, key: Key[Array, ""]) -> Autoencoder:
-    """Make a model by the name of its constructor, as checkpoints and experiments do.
-
-    Args:
-        constructor: a key of `CONSTRUCTORS`.
-        arguments: its arguments except the key.
-        key: draws the initial weights.
-
-    Raises:
-        ValueError: if the name is unknown or the arguments are not the constructor's.
-    """
-    if constructor not in CONSTRUCTORS:
-        raise ValueError(f"unknown model {constructor!r}: known are {', '.join(CONSTRUCTORS)}")
-    expected = [name for name in inspect.signature(CONSTRUCTORS[constructor]).parameters if name != "key"]
-    if sorted(expected) != sorted(arguments):
-        raise ValueError(f"{constructor} takes {', '.join(expected)}, not {', '.join(arguments)}")
-    return CONSTRUCTORS[constructor](**arguments, key=key)
-
-
-def _assemble(
-    shape: Shape, latent_size: int, bottleneck: Bottleneck, key: Key[Array, ""], recipe: Recipe
-) -> Autoencoder:
-    encoder_key, decoder_key = jax.random.split(key)
-    shape = cast(Shape, tuple(shape))  # a list, say, would not be hashable
-    return Autoencoder(
-        encoder=ConvEncoder(shape, latent_size, key=encoder_key),
-        bottleneck=bottleneck,
-        decoder=ConvDecoder(shape, latent_size, key=decoder_key),
-        shape=shape,
-        recipe=recipe._replace(arguments=(("shape", shape), *recipe.arguments)),
-    )
-
-
-def _positive(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{name} = {value}: use 1 or more")
-
-
-def _check_rank(rank: int, latent_size: int) -> None:
-    if not 1 <= rank <= latent_size:
-        raise ValueError(f"rank = {rank} and latent_size = {latent_size}: the rank lies between 1 and the latent size")

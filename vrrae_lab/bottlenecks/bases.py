@@ -1,0 +1,148 @@
+"""The bases of the low-rank bottlenecks: of each batch, of each batch with a rank that changes, or fixed."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from vrrae_lab.linalg import Method, truncated_svd
+
+
+class BatchBasis(eqx.Module):
+    """The left singular vectors of the batch at hand; used while training.
+
+    Attributes:
+        rank: how many singular directions are kept.
+        within_block: see `vrrae_lab.linalg.truncated_svd`.
+        method: likewise.
+    """
+
+    rank: int = eqx.field(static=True)
+    within_block: bool = eqx.field(static=True, default=True)
+    method: Method = eqx.field(static=True, default="auto")
+
+    def __check_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError(f"rank = {self.rank}: keep 1 singular direction or more")
+
+    def project(
+        self, latents: Float[Array, "batch latent_size"]
+    ) -> tuple[Float[Array, "latent_size rank"], Float[Array, "batch rank"]]:
+        """The basis of this batch, and the coefficients of the latents in it.
+
+        Raises:
+            ValueError: if the batch is smaller than the rank.
+        """
+        svd = truncated_svd(latents, self.rank, within_block=self.within_block, method=self.method)
+        return svd.basis, svd.coefficients
+
+    def keep(self, numbers: Float[Array, "batch rank"]) -> Float[Array, "batch rank"]:
+        """All coefficients are active."""
+        return numbers
+
+    def matrix_for_decoding(self) -> Float[Array, "latent_size rank"]:
+        """There is none: the basis belongs to a batch.
+
+        Raises:
+            ValueError: always, naming the remedy.
+        """
+        raise _no_basis_of_its_own()
+
+
+def _no_basis_of_its_own() -> ValueError:
+    return ValueError(
+        "this model takes its basis from each batch, so coefficients alone cannot be decoded: "
+        "call freeze_basis(model, x_train) first"
+    )
+
+
+class AdaptiveBasis(eqx.Module):
+    r"""As `BatchBasis`, but only the first `active` of the `rank` directions are used.
+
+    The others are zeroed, not cut off: every shape stays that of the largest rank, so that a step is compiled once.
+    Zeroing is exact, because the truncated SVD of rank `active` is the start of that of rank `rank`. The pairs inside
+    the block of `rank` directions take part in the gradient, since the cut now lies between two of them.
+
+    Attributes:
+        active: how many directions are used, 1 to `rank`; an array, which `AdaptiveRank` changes during training.
+        rank: the largest number of directions, and the length of the coefficients.
+        method: see `vrrae_lab.linalg.truncated_svd`.
+    """
+
+    active: Int[Array, ""]
+    rank: int = eqx.field(static=True)
+    method: Method = eqx.field(static=True)
+
+    def __init__(self, rank: int, active: int | Int[Array, ""] | None = None, method: Method = "auto") -> None:
+        """All directions are active unless `active` says otherwise.
+
+        Raises:
+            ValueError: if `rank` is below 1 or `active` is not from 1 to `rank`.
+        """
+        BatchBasis(rank)  # refuses a bad one
+        active = rank if active is None else active
+        if not isinstance(active, jax.core.Tracer) and not 1 <= int(active) <= rank:
+            raise ValueError(f"active = {active}: use 1 to {rank}, the basis's largest rank")
+        self.active, self.rank, self.method = jnp.asarray(active, jnp.int32), rank, method
+
+    @property
+    def mask(self) -> Bool[Array, " rank"]:
+        """Which directions are used."""
+        return jnp.arange(self.rank) < self.active
+
+    def project(
+        self, latents: Float[Array, "batch latent_size"]
+    ) -> tuple[Float[Array, "latent_size rank"], Float[Array, "batch rank"]]:
+        """The basis of this batch and the coefficients of the latents in it; what is inactive is zero.
+
+        Raises:
+            ValueError: if the batch is smaller than the largest rank.
+        """
+        svd = truncated_svd(latents, self.rank, method=self.method)
+        return self.keep(svd.basis), self.keep(svd.coefficients)
+
+    def keep(self, numbers: Float[Array, "batch rank"]) -> Float[Array, "batch rank"]:
+        """Zero in the place of whatever belongs to an inactive direction."""
+        return jnp.where(self.mask[None, :], numbers, 0)
+
+    def matrix_for_decoding(self) -> Float[Array, "latent_size rank"]:
+        """There is none: the basis belongs to a batch.
+
+        Raises:
+            ValueError: always, naming the remedy.
+        """
+        raise _no_basis_of_its_own()
+
+
+class FixedBasis(eqx.Module):
+    """A given orthonormal basis, held fixed; used at inference.
+
+    Attributes:
+        matrix: orthonormal columns. No gradient flows into it.
+    """
+
+    matrix: Float[Array, "latent_size rank"]
+
+    @property
+    def rank(self) -> int:
+        """How many directions the basis has."""
+        return self.matrix.shape[1]
+
+    def project(
+        self, latents: Float[Array, "batch latent_size"]
+    ) -> tuple[Float[Array, "latent_size rank"], Float[Array, "batch rank"]]:
+        """The basis, and the coefficients of the latents in it."""
+        matrix = lax.stop_gradient(self.matrix)
+        return matrix, latents @ matrix
+
+    def keep(self, numbers: Float[Array, "batch rank"]) -> Float[Array, "batch rank"]:
+        """All coefficients are active."""
+        return numbers
+
+    def matrix_for_decoding(self) -> Float[Array, "latent_size rank"]:
+        """The basis."""
+        return lax.stop_gradient(self.matrix)
+
+
+Basis = BatchBasis | AdaptiveBasis | FixedBasis

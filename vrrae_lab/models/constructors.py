@@ -1,0 +1,225 @@
+"""A named constructor for each model of the papers.
+
+With one key, a model and its ablation start from the same numbers wherever they share a part: `vae`, `vae_identity` and
+`beta_tcvae`; `vrrae`, `rrae_vae` and `adaptive_vrrae`; `rrae` and `adaptive_rrae`; `ae`, `sparse_ae` and
+`contractive_ae`. Linear layers start as Equinox draws them, uniformly between ±1/√(inputs).
+
+Sources: Mounayer et al., arXiv 2505.09458 (VRRAE and its ablations) and arXiv 2405.13980 (RRAE); Kingma & Welling,
+arXiv 1312.6114 (VAE); Jing et al., arXiv 2010.00679 (IRMAE); Mazumder et al., arXiv 2310.16194 (LoRAE). Those of the
+models that are a loss: see `vrrae_lab.losses`.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, cast
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Key
+
+from vrrae_lab.bottlenecks import (
+    AdaptiveBasis,
+    Bottleneck,
+    Identity,
+    LinearStack,
+    LowRank,
+    Sigmoid,
+    Variational,
+    VariationalLowRank,
+)
+from vrrae_lab.models.autoencoder import Autoencoder, Recipe
+from vrrae_lab.nets import ConvDecoder, ConvEncoder, Shape
+
+
+def ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """Autoencoder with a narrow latent vector ("diabolo").
+
+    Args:
+        shape: (height, width, channels) of one image.
+        latent_size: length of the latent vector.
+        key: draws the initial weights.
+
+    Raises:
+        ValueError: if a size is too small.
+    """
+    return _assemble("ae", shape, latent_size, Identity(), key)
+
+
+def long_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """Autoencoder with the long latent vector of an RRAE and no truncation. Args as in `ae`."""
+    return _assemble("long_ae", shape, latent_size, Identity(), key)
+
+
+def contractive_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """Autoencoder to be trained with `losses.Contractive`. Args as in `ae`."""
+    return _assemble("contractive_ae", shape, latent_size, Identity(), key)
+
+
+def sparse_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """Autoencoder whose latents pass through a sigmoid, to be trained with `losses.Sparse`. Args as in `ae`."""
+    return _assemble("sparse_ae", shape, latent_size, Sigmoid(), key)
+
+
+def vae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """Variational autoencoder: mean and log variance are linear maps of the encoder's output. Args as in `ae`."""
+    return _variational("vae", shape, latent_size, None, key)
+
+
+def vae_identity(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """VAE whose mean is the encoder's output itself, f = I (ablation). Args as in `ae`."""
+    return _variational("vae_identity", shape, latent_size, eqx.nn.Identity(), key)
+
+
+def beta_tcvae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """A VAE to be trained with `losses.TotalCorrelation`. Args as in `ae`."""
+    return _variational("beta_tcvae", shape, latent_size, None, key)
+
+
+def irmae(shape: Shape, latent_size: int, num_matrices: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """Implicit rank-minimising autoencoder: linear layers without bias between encoder and latent vector.
+
+    Args:
+        shape: (height, width, channels) of one image.
+        latent_size: length L of the latent vector.
+        num_matrices: how many matrices of L×L, each with initial weights of its own.
+        key: draws the initial weights.
+
+    Raises:
+        ValueError: if a size is too small.
+    """
+    _positive("latent_size", latent_size)
+    key, bottleneck_key = jax.random.split(key)
+    stack = LinearStack(latent_size, num_matrices, key=bottleneck_key)
+    return _assemble("irmae", shape, latent_size, stack, key, ("num_matrices", num_matrices))
+
+
+def lorae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """Low-rank autoencoder: one matrix as in `irmae`, to be trained with `losses.NuclearNorm`. Args as in `ae`."""
+    _positive("latent_size", latent_size)
+    key, bottleneck_key = jax.random.split(key)
+    return _assemble("lorae", shape, latent_size, LinearStack(latent_size, 1, key=bottleneck_key), key)
+
+
+def rrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """Rank reduction autoencoder: the decoder sees the truncated SVD of the batch's latents.
+
+    Args:
+        shape: (height, width, channels) of one image.
+        latent_size: length L of the latent vector.
+        rank: singular directions kept, at most `latent_size`.
+        key: draws the initial weights.
+
+    Raises:
+        ValueError: if a size is too small or the rank exceeds the latent size.
+    """
+    _check_rank(rank, latent_size)
+    return _assemble("rrae", shape, latent_size, LowRank.of_rank(rank), key, ("rank", rank))
+
+
+def adaptive_rrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """RRAE that starts from a large rank, to be trained with `AdaptiveRank` as callback. Args as in `rrae`."""
+    _check_rank(rank, latent_size)
+    return _assemble("adaptive_rrae", shape, latent_size, LowRank(AdaptiveBasis(rank)), key, ("rank", rank))
+
+
+def vrrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """Variational rank reduction autoencoder: the SVD coefficients are the mean of a Gaussian. Args as in `rrae`."""
+    _check_rank(rank, latent_size)
+    key, bottleneck_key = jax.random.split(key)
+    return _assemble("vrrae", shape, latent_size, VariationalLowRank(rank, key=bottleneck_key), key, ("rank", rank))
+
+
+def adaptive_vrrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """VRRAE that starts from a large rank, to be trained with `AdaptiveRank` as callback. Args as in `rrae`."""
+    _check_rank(rank, latent_size)
+    key, bottleneck_key = jax.random.split(key)
+    bottleneck = VariationalLowRank(rank, basis=AdaptiveBasis(rank), key=bottleneck_key)
+    return _assemble("adaptive_vrrae", shape, latent_size, bottleneck, key, ("rank", rank))
+
+
+def rrae_vae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """VRRAE whose mean is a trained linear map of the SVD coefficients, f(α) (ablation). Args as in `rrae`."""
+    _check_rank(rank, latent_size)
+    key, bottleneck_key = jax.random.split(key)
+    mean_layer = eqx.nn.Linear(rank, rank, key=jax.random.fold_in(bottleneck_key, 1))
+    bottleneck = VariationalLowRank(rank, mean_layer=mean_layer, key=bottleneck_key)
+    return _assemble("rrae_vae", shape, latent_size, bottleneck, key, ("rank", rank))
+
+
+CONSTRUCTORS: dict[str, Callable[..., Autoencoder]] = {
+    constructor.__name__: constructor
+    for constructor in (
+        ae,
+        vae,
+        rrae,
+        vrrae,
+        long_ae,
+        vae_identity,
+        rrae_vae,
+        irmae,
+        lorae,
+        sparse_ae,
+        contractive_ae,
+        beta_tcvae,
+        adaptive_rrae,
+        adaptive_vrrae,
+    )
+}
+
+
+def build(constructor: str, arguments: dict[str, Any], *, key: Key[Array, ""]) -> Autoencoder:
+    """Make a model by the name of its constructor, as checkpoints and experiments do.
+
+    Args:
+        constructor: a key of `CONSTRUCTORS`.
+        arguments: its arguments except the key.
+        key: draws the initial weights.
+
+    Raises:
+        ValueError: if the name is unknown or the arguments are not the constructor's.
+    """
+    if constructor not in CONSTRUCTORS:
+        raise ValueError(f"unknown model {constructor!r}: known are {', '.join(CONSTRUCTORS)}")
+    expected = [name for name in inspect.signature(CONSTRUCTORS[constructor]).parameters if name != "key"]
+    if sorted(expected) != sorted(arguments):
+        raise ValueError(f"{constructor} takes {', '.join(expected)}, not {', '.join(arguments)}")
+    return CONSTRUCTORS[constructor](**arguments, key=key)
+
+
+def _variational(
+    name: str, shape: Shape, latent_size: int, mean_layer: eqx.nn.Identity | None, key: Key[Array, ""]
+) -> Autoencoder:
+    key, bottleneck_key = jax.random.split(key)
+    _positive("latent_size", latent_size)
+    bottleneck = Variational(latent_size, mean_layer=mean_layer, key=bottleneck_key)
+    return _assemble(name, shape, latent_size, bottleneck, key)
+
+
+def _assemble(
+    name: str,
+    shape: Shape,
+    latent_size: int,
+    bottleneck: Bottleneck,
+    key: Key[Array, ""],
+    *others: tuple[str, int],
+) -> Autoencoder:
+    """`others`: names and values of the constructor's further arguments, for the recipe."""
+    encoder_key, decoder_key = jax.random.split(key)
+    shape = cast(Shape, tuple(shape))  # a list, say, would not be hashable
+    return Autoencoder(
+        encoder=ConvEncoder(shape, latent_size, key=encoder_key),
+        bottleneck=bottleneck,
+        decoder=ConvDecoder(shape, latent_size, key=decoder_key),
+        shape=shape,
+        recipe=Recipe(name, (("shape", shape), ("latent_size", latent_size), *others)),
+    )
+
+
+def _positive(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} = {value}: use 1 or more")
+
+
+def _check_rank(rank: int, latent_size: int) -> None:
+    if not 1 <= rank <= latent_size:
+        raise ValueError(f"rank = {rank} and latent_size = {latent_size}: the rank lies between 1 and the latent size")
