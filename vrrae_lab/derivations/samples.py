@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab import linalg
+from vrrae_lab import bottlenecks, linalg
 from vrrae_lab.derivations.claim import Finding
 
 
@@ -35,10 +36,18 @@ def with_spectrum(
     return (left * np.asarray(spectrum)[None, :]) @ right.T
 
 
-def decompose(latents: np.ndarray, rank: int, method: linalg.Method = "svd") -> linalg.TruncatedSVD:
-    """The library's truncated SVD, compiled as one program, as numpy arrays."""
+class Decomposition(NamedTuple):
+    """A `TruncatedSVD` of numpy arrays."""
+
+    basis: np.ndarray
+    singular_values: np.ndarray
+    coefficients: np.ndarray
+
+
+def decompose(latents: np.ndarray, rank: int, method: linalg.Method = "svd") -> Decomposition:
+    """The library's truncated SVD, compiled as one program."""
     found = _compiled(linalg.truncated_svd, rank, method)(jnp.asarray(latents))
-    return linalg.TruncatedSVD(*(np.asarray(part) for part in found))
+    return Decomposition(*(np.asarray(part) for part in found))
 
 
 @cache
@@ -81,3 +90,13 @@ def below(quantity: str, value: float | np.floating, bound: float) -> Finding:
 def above(quantity: str, value: float | np.floating, bound: float) -> Finding:
     """A figure that the verdict needs to be more than the bound."""
     return Finding(quantity, float(value), ">", float(bound))
+
+
+def in_fixed_basis(basis: np.ndarray, latents: np.ndarray) -> Float[np.ndarray, "batch rank"]:
+    """Coefficients by `FixedBasis`."""
+    return np.asarray(bottlenecks.FixedBasis(jnp.asarray(basis)).project(jnp.asarray(latents))[1])
+
+
+def leftover(latents: np.ndarray, basis: np.ndarray) -> float:
+    """Squared distance of the latents from the span of an orthonormal basis."""
+    return float(np.sum((latents - latents @ basis @ basis.T) ** 2))

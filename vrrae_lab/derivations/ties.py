@@ -1,31 +1,30 @@
-"""Claims on ties and signs, where a singular vector is not determined: 11, 12, 13 and 33."""
+"""Claims on ties among kept singular values: 11 and 12."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from vrrae_lab import bottlenecks, gaussian, linalg
+from vrrae_lab import bottlenecks, linalg
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict, float64
 from vrrae_lab.derivations.gradient import closed_form_of_product
 from vrrae_lab.derivations.samples import (
     above,
     below,
-    decompose,
     generator,
     orthonormal,
-    random_latents,
     relative,
     rounding,
     with_spectrum,
 )
 
 BATCH, LATENT_SIZE, RANK = 12, 8, 3
-VISIBLE = 1e-3  # what rounding in float64 does not explain, see `spectrum`
+# Rounding in float64 gives relative differences below 1e-10 here, and what a flip or a bias amounts to varies freely:
+# one below this would be a coincidence of one draw in 1e5 or so.
+VISIBLE = 1e-6
 
 
 def tied(gap: float) -> tuple[float, ...]:
@@ -58,7 +57,11 @@ def random_setting(rng: np.random.Generator) -> Setting:
     return Setting(decoder, x, noise, jax.random.key(int(rng.integers(2**31))))
 
 
-SINGULAR = ("all of VRRAE's loss", "KL alone, log variance linear in α", "noise of one std drawn per coefficient, alone")
+SINGULAR = (
+    "all of VRRAE's loss",
+    "KL alone, log variance linear in α",
+    "noise of one std drawn per coefficient, alone",
+)
 REGULAR = ("|α|²", "noise drawn in the latent space and projected", "RRAE")
 
 
@@ -70,7 +73,7 @@ def losses(setting: Setting, latents: Array) -> Array:
     draw = variational(latents, key=setting.key)
     return jnp.stack(
         [
-            setting.error(draw.latents) + jnp.sum(variational.encode(latents).kl()),
+            setting.error(draw.latents) + jnp.sum(variational.posterior(alpha).kl()),
             jnp.sum(variational.posterior(alpha).kl()),
             setting.error((alpha + 0.5 * setting.noise[:, :RANK]) @ basis.T),
             jnp.sum(alpha**2),
@@ -88,10 +91,9 @@ def check_kept_ties(key: Key[Array, ""]) -> Evidence:
     at, step = with_spectrum(left, tied(1e-4), right), 1e-7
     exactly = with_spectrum(left, tied(0), right)
     with float64():
-        values = jax.jit(lambda latents: losses(setting, latents))
-        jacobian = jax.jit(jax.jacrev(lambda latents: losses(setting, latents)))
-        gradients = {g: np.asarray(jacobian(with_spectrum(left, tied(g), right))) for g in (1e-4, 1e-8, 1e-10, 0)}
-        ahead, behind = (np.asarray(values(at + sign * step * direction)) for sign in (1, -1))
+        jacobian = jax.jit(jax.jacrev(lambda latents: (losses(setting, latents),) * 2, has_aux=True))
+        gradients = {g: np.asarray(jacobian(with_spectrum(left, tied(g), right))[0]) for g in (1e-4, 1e-8, 1e-10, 0)}
+        ahead, behind = (np.asarray(jacobian(at + sign * step * direction)[1]) for sign in (1, -1))
     slope = np.sum(gradients[1e-4] * direction, axis=(1, 2))
     norms = {gap: np.linalg.norm(gradient, axis=(1, 2)) for gap, gradient in gradients.items()}
     powers = np.log(norms[1e-8] / norms[1e-10]) / np.log(1e-8 / 1e-10)
@@ -113,7 +115,9 @@ def check_kept_ties(key: Key[Array, ""]) -> Evidence:
     bar = setting.error_gradient(low_rank_part(exactly))
     expected = closed_form_of_product(exactly, RANK, bar)
     findings.append(below(f"{SINGULAR[0]}, gap of 1e-4: gradient against differences", error, 1e-4))
-    findings.append(below("RRAE, exact tie: gradient against the closed form", relative(gradients[0][-1], expected), 1e-11))
+    findings.append(
+        below("RRAE, exact tie: gradient against the closed form", relative(gradients[0][-1], expected), 1e-11)
+    )
     return Evidence(tuple(findings))
 
 
@@ -179,128 +183,106 @@ def autodiff(latents: Array, basis_bar: Array, alpha_bar: Array, product_bar: Ar
     return jax.jacrev(values)(latents)
 
 
+def in_float32(svd: Factors, bars: tuple[np.ndarray, np.ndarray], cut_off: float) -> np.ndarray:
+    return cut_off_gradient(svd, bars[0].astype(np.float32), bars[1].astype(np.float32), cut_off)
+
+
 def check_cut_off(key: Key[Array, ""]) -> Evidence:
     rng = generator(key)
     left, right = orthonormal(rng, BATCH, 6), orthonormal(rng, LATENT_SIZE, 6)
     bars = rng.normal(size=(LATENT_SIZE, RANK)), rng.normal(size=(BATCH, RANK))
-    product_bar = rng.normal(size=(BATCH, LATENT_SIZE))
-    low, low_product = (bars[0].astype(np.float32), bars[1].astype(np.float32)), product_bar.astype(np.float32)
-    library = jax.jit(lambda *arrays: autodiff(*arrays))
-
-    def norm(gap: float, dtype: str) -> float:
-        factors = factorise(with_spectrum(left, tied(gap), right).astype(dtype))
-        return float(np.linalg.norm(cut_off_gradient(factors, *(low if dtype == "float32" else bars), CUT_OFF)))
-
-    separated = with_spectrum(left, tied(0.2), right)
+    double = {gap: factorise(with_spectrum(left, tied(gap), right)) for gap in (0.2, 1e-8, 1e-10)}
+    single = {
+        gap: factorise(with_spectrum(left, tied(gap), right).astype(np.float32))
+        for gap in (0.2, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 0)
+    }
+    norms = {gap: np.linalg.norm(cut_off_gradient(svd, *bars, CUT_OFF)) for gap, svd in double.items()}
+    norms32 = {gap: np.linalg.norm(in_float32(svd, bars, CUT_OFF)) for gap, svd in single.items()}
+    changes = [
+        np.max(np.abs(in_float32(single[gap], bars, CUT_OFF) - in_float32(single[gap], bars, 0.0)))
+        for gap in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+    ]
+    library = jax.jit(lambda *arrays: autodiff(*arrays))  # this check's own, so that nothing compiled before is reused
+    separated, product_bar = with_spectrum(left, tied(0.2), right), rng.normal(size=(BATCH, LATENT_SIZE))
     with float64():
         of_library = np.asarray(library(separated, *bars, product_bar)[0])
-    uncut = cut_off_gradient(factorise(separated), *bars, 0.0)
-    changes, errors, errors_of_library = [], [], []
-    for gap in (1e-2, 1e-4, 1e-6):
-        factors = factorise(with_spectrum(left, tied(gap), right).astype("float32"))
-        cut, uncut_too = (cut_off_gradient(factors, *low, cut_off) for cut_off in (CUT_OFF, 0.0))
-        changes.append(np.abs(cut - uncut_too).max())
-    for _ in range(5):  # the product at a tie, in float32, seen through five frames
-        latents = with_spectrum(left, tied(0), right @ orthonormal(rng, 6, 6)).astype("float32")
-        factors = factorise(latents)
-        basis, alpha = factors.basis[:, :RANK], (factors.left * factors.singular_values)[:, :RANK]
-        found = cut_off_gradient(factors, low_product.T @ alpha, low_product @ basis, CUT_OFF)
-        expected = closed_form_of_product(latents.astype("float64"), RANK, product_bar)
-        errors.append(relative(found, expected))
-        errors_of_library.append(relative(library(latents, *low, low_product)[1], expected))
-    # float32 carries a gap of 1e-5 to about ε / 1e-5 = 1 %, hence the power of the gap to a hundredth or two.
+    uncut = cut_off_gradient(double[0.2], *bars, 0.0)
+    # float32 carries a gap of 1e-5 to about ε / 1e-5 = 1 %, so the power of the gap comes out to a hundredth or so.
     powers = {
-        "float32, gap 1e-3 to 1e-5": np.log10(norm(1e-5, "float32") / norm(1e-3, "float32")) / 2,
-        "float64, gap 1e-8 to 1e-10": np.log10(norm(1e-10, "float64") / norm(1e-8, "float64")) / 2,
+        "float32, gap 1e-3 to 1e-5": np.log10(norms32[1e-5] / norms32[1e-3]) / 2,
+        "float64, gap 1e-8 to 1e-10": np.log10(norms[1e-10] / norms[1e-8]) / 2,
     }
     return Evidence(
         (
-            below("uncut, separated: against the library", relative(uncut, of_library), rounding(separated, RANK)),
-            above("least gap of float32 numbers below 1 over the cut-off", np.finfo("float32").epsneg / CUT_OFF, 1e3),
+            below("no cut-off, separated: against the library", relative(uncut, of_library), rounding(separated, RANK)),
+            above("least gap of float32 numbers below 1 over the cut-off", np.finfo(np.float32).epsneg / CUT_OFF, 1e3),
             below("float32, gaps from 1e-2 to 1e-6: largest change by the cut-off", max(changes), 1e-30),
             *(below(f"{name}: |power of the gap + 1|", abs(power - 1), 0.1) for name, power in powers.items()),
-            above("float32, exact tie: gradient over that at a gap of 0.2", norm(0, "float32") / norm(0.2, "float32"), 1e4),
-            above("⟨G, Y_k⟩ at a tie, float32: largest relative error with the cut-off", max(errors), 0.01),
-            below("⟨G, Y_k⟩ at a tie, float32: largest error of the library", max(errors_of_library), 1e-5),
+            above("float32, exact tie: gradient over that at a gap of 0.2", norms32[0] / norms32[0.2], 1e4),
+            *_product_at_a_tie(rng, library, left, right, product_bar),
         )
     )
 
 
-# -------------------------------------------------------------------------------------------- 13: arbitrary signs
+def _product_at_a_tie(
+    rng: np.random.Generator,
+    library: Callable[..., Array],
+    left: np.ndarray,
+    right: np.ndarray,
+    product_bar: np.ndarray,
+) -> list[Finding]:
+    """Gradient of ⟨G, Y_k⟩ in float32 at a kept tie of five matrices, with the cut-off and by the library."""
+    g = product_bar.astype(np.float32)
+    unused = np.zeros((LATENT_SIZE, RANK), np.float32), np.zeros((BATCH, RANK), np.float32)
+    errors, errors_of_library = [], []
+    for _ in range(5):
+        latents = with_spectrum(left, tied(0), right @ orthonormal(rng, 6, 6)).astype(np.float32)
+        svd = factorise(latents)
+        basis, alpha = svd.basis[:, :RANK], (svd.left * svd.singular_values[None, :])[:, :RANK]
+        expected = closed_form_of_product(latents.astype(np.float64), RANK, product_bar)
+        errors.append(relative(cut_off_gradient(svd, g.T @ alpha, g @ basis, CUT_OFF), expected))
+        errors_of_library.append(relative(library(latents, *unused, g)[1], expected))
+    # Without gaps in the way an error is float32's 1e-7 times modest factors. With them it is that over a gap which
+    # rounding has made, or by the cut-off 1e11 times it.
+    return [
+        above("⟨G, Y_k⟩ at a tie, float32: largest relative error with the cut-off", max(errors), 1e-2),
+        below("⟨G, Y_k⟩ at a tie, float32: largest relative error of the library", max(errors_of_library), 1e-5),
+    ]
 
 
-def check_signs(key: Key[Array, ""]) -> Evidence:
-    rng = generator(key)
-    latents = random_latents(rng, BATCH, LATENT_SIZE)
-    shuffles = [latents[rng.permutation(BATCH)] for _ in range(8)]
-    flips = 1 - 2 * np.eye(RANK)
-    layer_key = jax.random.key(int(rng.integers(2**31)))
-    with float64():
-        model = bottlenecks.VariationalLowRank(RANK, key=layer_key)
-        constant = eqx.tree_at(lambda m: m.log_variance_layer.weight, model, replace_fn=jnp.zeros_like)
-        divergence = jax.jit(lambda bottleneck, alpha: jnp.sum(bottleneck.posterior(alpha).kl()))
-
-        def kl(bottleneck: bottlenecks.VariationalLowRank, alpha: np.ndarray) -> float:
-            return float(divergence(bottleneck, alpha))
-
-        basis, _, alpha = decompose(latents, RANK)
-        by_gram = decompose(latents, RANK, method="gram")
-        flipped = [kl(model, alpha * flip) / kl(model, alpha) - 1 for flip in flips]
-        flipped_constant = [kl(constant, alpha * flip) / kl(constant, alpha) - 1 for flip in flips]
-        raw = [np.linalg.svd(shuffled, full_matrices=False)[2][:RANK].T for shuffled in shuffles]
-        raw_kl = [kl(model, rows @ frame) for rows, frame in zip(shuffles, raw, strict=True)]
-        bases = [decompose(shuffled, RANK).basis for shuffled in shuffles]
-        ours_kl = [kl(model, decompose(shuffled, RANK).coefficients) for shuffled in shuffles]
-        either_side = [kl(model, decompose(batch, RANK).coefficients) for batch in _either_side(rng)]
-    small = rounding(latents, RANK)
-    flips_of_numpy = sum(int(np.sum(np.sum(frame * basis, axis=0) < 0)) for frame in raw)
-    differences = [float(np.max(np.abs(other - basis))) for other in (*bases, by_gram.basis)]
-    return Evidence(
-        (
-            above("one sign flipped: largest relative change of the KL", np.max(np.abs(flipped)), VISIBLE),
-            below("likewise, log variance without slope", np.max(np.abs(flipped_constant)), small),
-            above("numpy, 8 orders of one batch: flipped directions of 24", flips_of_numpy, 0),
-            below("numpy: directions that kept their sign, of 24", flips_of_numpy, 24),
-            above("numpy, 8 orders of one batch: spread of the KL, relative", np.ptp(raw_kl) / min(raw_kl), VISIBLE),
-            below("library, 8 orders and both methods: largest change of the basis", max(differences), small),
-            below("library, 8 orders of one batch: spread of the KL, relative", np.ptp(ours_kl) / min(ours_kl), small),
-            above("library, two batches 1e-9 apart: change of the KL, relative", np.ptp(either_side) / min(either_side), VISIBLE),
-        )
-    )
-
-
-def _either_side(rng: np.random.Generator) -> list[np.ndarray]:
-    """Two batches 1e-9 apart between which the largest entry of the first basis vector changes its place, and sign."""
-    directions = rng.normal(size=(LATENT_SIZE, RANK))
-    directions[:2, 0] = np.array([1, -1]) * (1 + np.abs(directions[:, 0]).max())
-    left = orthonormal(rng, BATCH, RANK)
-    batches = []
-    for tilt in (1e-9, -1e-9):
-        tilted = directions.copy()
-        tilted[0, 0] *= 1 + tilt
-        batches.append(with_spectrum(left, (2.0, 1.5, 1.0), np.linalg.qr(tilted)[0]))
-    return batches
-
-
-# ------------------------------------------------------------------------------- 33: leaving out the kept pairs
-
-
-def check_transport_gauge(key: Key[Array, ""]) -> Evidence:
-    rng = generator(key)
-    left, right, setting = orthonormal(rng, BATCH, 6), orthonormal(rng, LATENT_SIZE, 6), random_setting(rng)
-    latents = with_spectrum(left, (2.0, 1.6, 1.2, 0.8, 0.5, 0.3), right)
-    noise = rng.normal(size=(2000, BATCH, RANK))
-
-    def of_noise(within_block: bool, std: np.ndarray) -> Callable:
-        def value(latents: Array, noise: Array) -> Array:
-            basis, _, alpha = linalg.truncated_svd(latents, RANK, within_block=within_block, method="svd")
-            return setting.error((alpha + std * noise) @ basis.T)
-
-        return jax.jit(jax.vmap(jax.grad(value), in_axes=(None, 0)))
-    out=[]
-    with float64():
-        for std in (np.full((1,3),.5), np.array([[.2,.5,1.]])):
-            g=[np.asarray(of_noise(w,std)(latents,noise)).reshape(len(noise),-1) for w in (True,False)]
-            d=g[0]-g[1]; var=lambda a: a.var(0).sum()
-            out.append((float((d.mean(0)**2).sum()/(var(d)/len(d))), float(var(g[0])/var(g[1])), float(np.linalg.norm(d.mean(0))/np.linalg.norm(g[0].mean(0)))))
-    return out
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        number=11,
+        name="ties among kept singular values",
+        source="RRAE and VRRAE, the gradient of the truncated SVD",
+        statement=(
+            r"The gradient through the truncated SVD stays finite where two *kept* singular values coincide, "
+            r"$\sigma_i \to \sigma_j$ with $i, j \le k$."
+        ),
+        verdict=Verdict.FALSE,
+        explanation=(
+            "True of the RRAE, whose decoder sees the product of coefficients and basis alone: it does not change when "
+            "the kept frame is rotated. A VRRAE's loss does change, because the log variance is linear in the "
+            "coefficients and the noise is drawn per coefficient; either of them by itself makes the exact gradient "
+            "grow as one over the gap. The mean's part of the KL and noise drawn in the latent space are harmless."
+        ),
+        check=check_kept_ties,
+    ),
+    Claim(
+        number=12,
+        name="a cut-off on the gaps",
+        source="the papers' public code, its safe SVD",
+        statement=(
+            r"Keeping the gaps in the standard derivative of the SVD from below $10^{-11}$ of the largest singular "
+            r"value, $|\sigma_i - \sigma_j| \ge 10^{-11} \sigma_1$, makes the gradient stable at ties."
+        ),
+        verdict=Verdict.FALSE,
+        explanation=(
+            "Two float32 numbers near the largest singular value that differ at all differ by more than 1e-8 of it, so "
+            "the cut-off acts on exact ties only, and there it multiplies rounding errors by 1e11. Near ties keep "
+            "their gradient of one over the gap. Even the gradient of the low-rank product, which has no singularity "
+            "at a kept tie, comes out wrong by orders of magnitude."
+        ),
+        check=check_cut_off,
+    ),
+)
