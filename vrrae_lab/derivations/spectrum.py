@@ -233,8 +233,8 @@ CLAIMS: tuple[Claim, ...] = (
         verdict=Verdict.TRUE,
         explanation=(
             "A singular value moves by $v_j^T\\,dY\\,u_j$, so the sum of squares moves by the kept part: a step "
-            "shrinks every kept singular value by one factor and leaves the dropped ones. With a log variance linear in the "
-            "coefficients the whole KL has another gradient, but still none along a dropped singular value."
+            "shrinks all kept singular values by one factor and leaves the others. With a log variance linear in "
+            "the coefficients the whole KL has another gradient, but still none along a dropped singular value."
         ),
         check=check_gradient_of_squared_singular_values,
     ),
