@@ -1,0 +1,199 @@
+"""Claims on derivatives, ties and signs: the evidence supports the verdict, and no longer does once altered."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from vrrae_lab import bottlenecks, gaussian, linalg
+from vrrae_lab.derivations import frames, gradient, ties
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+CHECKED = {claim.number: claim for claim in (*gradient.CLAIMS, *ties.CLAIMS, *frames.CLAIMS)}
+
+
+# ------------------------------------------------------------------------------------------------------ mutations
+
+TRUNCATED, INVERSE_GAP = linalg.truncated_svd, linalg._damped_inverse_gap
+
+
+def inverse_gap(alter):
+    """A mutation of how gaps enter the library's derivative, given what should have come and the two values."""
+
+    def apply(monkeypatch):
+        monkeypatch.setattr(
+            linalg, "_damped_inverse_gap", lambda kept, other: alter(INVERSE_GAP(kept, other), kept, other)
+        )
+
+    return apply
+
+
+def without_block(monkeypatch):
+    """The pairs inside the kept block left out everywhere."""
+
+    def altered(latents, rank, *, within_block=True, method="auto"):
+        return TRUNCATED(latents, rank, within_block=False, method=method)
+
+    monkeypatch.setattr(linalg, "truncated_svd", altered)
+    monkeypatch.setattr(bottlenecks, "truncated_svd", altered)
+
+
+def with_block(monkeypatch):
+    """The pairs inside the kept block put in everywhere."""
+
+    def altered(latents, rank, *, within_block=True, method="auto"):
+        return TRUNCATED(latents, rank, within_block=True, method=method)
+
+    monkeypatch.setattr(linalg, "truncated_svd", altered)
+    monkeypatch.setattr(bottlenecks, "truncated_svd", altered)
+
+
+def without_sign_convention(monkeypatch):
+    """The signs of numpy or of eigh, whichever they are."""
+
+    def altered(latents, rank, *, within_block=True, method="auto"):
+        if method == "gram":
+            basis = jnp.linalg.eigh(latents.T @ latents)[1][:, ::-1][:, :rank]
+        else:
+            basis = jnp.linalg.svd(latents, full_matrices=False)[2][:rank].T
+        coefficients = latents @ basis
+        return linalg.TruncatedSVD(basis, jnp.linalg.norm(coefficients, axis=0), coefficients)
+
+    monkeypatch.setattr(linalg, "truncated_svd", altered)
+
+
+def convention_without_jumps(monkeypatch):
+    """Signs by the sum of squares, signed: no rule at all where every number is positive."""
+
+    def altered(latents, rank, *, within_block=True, method="auto"):
+        svd = TRUNCATED(latents, rank, within_block=within_block, method=method)
+        sign = jnp.where(jnp.sum(svd.basis, axis=0, keepdims=True) < 0, -1, 1)
+        return svd._replace(basis=svd.basis * sign, coefficients=svd.coefficients * sign)
+
+    monkeypatch.setattr(linalg, "truncated_svd", altered)
+
+
+def even_posterior(monkeypatch):
+    """A log variance that is linear in the magnitudes of the coefficients."""
+
+    def posterior(self, coefficients):
+        return gaussian.DiagonalGaussian(coefficients, jax.vmap(self.log_variance_layer)(jnp.abs(coefficients)))
+
+    monkeypatch.setattr(bottlenecks.VariationalLowRank, "posterior", posterior)
+
+
+def constant_posterior(monkeypatch):
+    def posterior(self, coefficients):
+        return gaussian.DiagonalGaussian(coefficients, jnp.zeros_like(coefficients))
+
+    monkeypatch.setattr(bottlenecks.VariationalLowRank, "posterior", posterior)
+
+
+def kl_of_mean_alone(monkeypatch):
+    """A KL that has lost the variance, and with it the kept pairs."""
+    monkeypatch.setattr(gaussian.DiagonalGaussian, "kl", lambda self: 0.5 * self.mean**2)
+
+
+def helper(module, name, alter):
+    """A mutation of a helper of the check, given what it should have returned and what it was given."""
+
+    def apply(monkeypatch):
+        right = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: alter(right(*given), *given))
+
+    return apply
+
+
+def cut_off_of(value):
+    return lambda monkeypatch: monkeypatch.setattr(ties, "CUT_OFF", value)
+
+
+def smoothed_cut_off(monkeypatch):
+    """Gaps kept from below a tenth of the largest singular value: this would be stable, and wrong."""
+    uncut = ties.cut_off_gradient
+    monkeypatch.setattr(ties, "cut_off_gradient", lambda svd, u, a, cut: uncut(svd, u, a, max(cut, 0.1 * (cut > 0))))
+
+
+def missing_outside(monkeypatch):
+    """The standard derivative without the part outside the thin factors."""
+    right = ties.cut_off_gradient
+
+    def altered(svd, *given):
+        full = right(svd, *given)
+        return svd.left @ svd.left.T @ full @ svd.basis @ svd.basis.T
+
+    monkeypatch.setattr(ties, "cut_off_gradient", altered)
+
+
+def spectrum_without_tie(monkeypatch):
+    monkeypatch.setattr(ties, "tied", lambda gap: (2.0, 1.5, 1.1, 0.8, 0.5, 0.3))
+
+
+def heavy_damping(found, kept, other):
+    gap = (kept - other) * (kept + other)
+    return gap / (gap**2 + 1e-4)
+
+
+def kept_pairs_reversed(found, *given):
+    return -found
+
+
+MUTATIONS = [
+    (10, "library: pairs enter with the wrong sign", inverse_gap(lambda found, kept, other: -found)),
+    (10, "library: gaps of values, not of squares", inverse_gap(lambda found, kept, other: found * (kept + other))),
+    (10, "library: gaps damped at a hundredth", inverse_gap(heavy_damping)),
+    (10, "library: kept block left out", without_block),
+    (10, "closed form: S of the wrong sign", helper(gradient, "within_block", kept_pairs_reversed)),
+    (10, "closed form: X without its solution", helper(gradient, "across_the_cut", lambda found, *given: 0 * found)),
+    (10, "closed form: X divided by dropped values too", helper(gradient, "across_the_cut", lambda x, *given: 2 * x)),
+    (10, "low-rank product: transposed pairs", helper(gradient, "closed_form_of_product", lambda g, *given: g * 1.001)),
+    (11, "kept block left out", without_block),
+    (11, "kept block put in where RRAE has none", with_block),
+    (11, "gaps damped at a hundredth", inverse_gap(heavy_damping)),
+    (11, "log variance without slope", constant_posterior),
+    (11, "no tie", spectrum_without_tie),
+    (12, "a cut-off that float32 feels", cut_off_of(1e-4)),
+    (12, "gaps kept from below a tenth", smoothed_cut_off),
+    (12, "standard derivative without its outside", missing_outside),
+    (12, "no tie", spectrum_without_tie),
+    (12, "library: kept block put in", with_block),
+    (13, "log variance even in the coefficients", even_posterior),
+    (13, "log variance without slope", constant_posterior),
+    (13, "no sign convention", without_sign_convention),
+    (13, "another sign convention, continuous here", convention_without_jumps),
+    (33, "kept block left out", without_block),
+    (33, "kept block put in", with_block),
+    (33, "KL of the mean alone", kl_of_mean_alone),
+]
+
+
+@pytest.fixture
+def nothing_compiled():
+    """A compiled program does not see what was patched after it was traced, nor that the patch is gone."""
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
+
+
+# ---------------------------------------------------------------------------------------------------------- tests
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("number", CHECKED)
+def test_evidence_supports_the_verdict(number, seed):
+    evidence = CHECKED[number].check(jax.random.key(seed))
+    assert evidence.supports_verdict, [finding for finding in evidence.findings if not finding.holds]
+
+
+@pytest.mark.parametrize(
+    "number, mutate",
+    [(number, apply) for number, _, apply in MUTATIONS],
+    ids=[f"{n}: {name}" for n, name, _ in MUTATIONS],
+)
+def test_evidence_fails_once_its_ground_is_altered(number, mutate, monkeypatch, nothing_compiled):
+    mutate(monkeypatch)
+    assert not CHECKED[number].check(jax.random.key(0)).supports_verdict
+
+
+def test_every_claim_has_a_mutation():
+    assert {number for number, _, _ in MUTATIONS} == set(CHECKED)
