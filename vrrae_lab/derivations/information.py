@@ -153,7 +153,7 @@ CLAIMS: tuple[Claim, ...] = (
         verdict=Verdict.CONDITIONAL,
         explanation="It holds for the mean over x of the left side, here for five equally likely data points with "
         "Gaussian posteriors. For a single x the left side is a number of its own while the right side has no x. "
-        "So a KL term of zero means both no information and a matched aggregate, and neither alone.",
+        "A small mean is a bound on both terms; matching the aggregate alone leaves the information free.",
         check=_decomposition,
     ),
     Claim(
