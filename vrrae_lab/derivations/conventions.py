@@ -9,7 +9,7 @@ convention there. It is found by least squares, without knowing how the loss was
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -84,24 +84,28 @@ def _almost_silent_vae(key: Array) -> Autoencoder:
     return _linear_model(eqx.tree_at(lambda m: m.log_variance_layer, bottleneck, layer), RANK, key)
 
 
-def weight_of_second(gradient: Array, first: Array, second: Array) -> tuple[float, float]:
+def weight_of_second(
+    gradient: Float[np.ndarray, " weights"], first: Float[np.ndarray, " weights"], second: Float[np.ndarray, " weights"]
+) -> tuple[float, float]:
     """The ratio b / a in `gradient = a first + b second`, and the share of `gradient` that is no such sum."""
     basis = np.stack([first, second], axis=1)
-    (a, b), *_ = np.linalg.lstsq(basis, np.asarray(gradient))
+    (a, b), *_ = np.linalg.lstsq(basis, gradient)
     rest = np.linalg.norm(gradient - basis @ np.array([a, b])) / np.linalg.norm(gradient)
     return float(b / a), float(rest)
 
 
-def _gradients(values: Callable[..., Array]) -> Callable[..., np.ndarray]:
-    """Of a function of a model and more to a vector: a row for each entry, its gradient in all weights, flat."""
+def _gradients(
+    values: Callable[..., tuple[Array, Any]],
+) -> Callable[..., tuple[Float[np.ndarray, "rows weights"], Any]]:
+    """Of a function of a model and more to a vector and anything else: each entry's gradient in all weights, flat."""
 
     @eqx.filter_jit
-    def rows(model: Autoencoder, *arguments: Array) -> Array:
+    def rows(model: Autoencoder, *arguments: Array) -> tuple[Array, Any]:
         numbers, static = eqx.partition(model, eqx.is_inexact_array)
         flat, unravel = ravel_pytree(numbers)
-        return jax.jacrev(lambda flat: values(eqx.combine(unravel(flat), static), *arguments))(flat)
+        return jax.jacrev(lambda flat: values(eqx.combine(unravel(flat), static), *arguments), has_aux=True)(flat)
 
-    return lambda *arguments: np.asarray(rows(*arguments))
+    return lambda *arguments: jax.tree.map(np.asarray, rows(*arguments))
 
 
 def _negative_elbo(model: Autoencoder, x: Array, log_variance: Array, key: Array) -> Array:
@@ -165,10 +169,10 @@ def _relative_norm(key: Key[Array, ""]) -> Evidence:
         model = eqx.tree_at(lambda m: m.decoder, model, _Near(model.decoder, x, jnp.asarray(1.0)))
         decode = eqx.filter_jit(lambda model: model(x, key=noise_key).x_hat)
 
-        def values(model: Autoencoder, converted: Array, log_variance: Array) -> Array:
+        def values(model: Autoencoder, converted: Array, log_variance: Array) -> tuple[Array, None]:
             terms = losses.Reconstruction(), losses.Variational(1.0), losses.PaperVariational(beta)
             of_losses = [loss(model, x, key=noise_key)[0] for loss in (*terms, losses.Variational(converted))]
-            return jnp.stack([*of_losses, _negative_elbo(model, x, log_variance, noise_key)])
+            return jnp.stack([*of_losses, _negative_elbo(model, x, log_variance, noise_key)]), None
 
         gradients = _gradients(values)
 
@@ -177,7 +181,7 @@ def _relative_norm(key: Key[Array, ""]) -> Evidence:
             errors = np.asarray(decode(there) - x).reshape(len(x), -1)
             norm, best = float(np.linalg.norm(errors)), _best_log_variance(errors)
             converted = beta * norm * norm_x / 50
-            rows = gradients(there, jnp.asarray(converted), jnp.asarray(best))
+            rows, _ = gradients(there, jnp.asarray(converted), jnp.asarray(best))
             squared, with_kl, papers, ours, elbo = rows
             of_papers, of_elbo = (weight_of_second(row, squared, with_kl - squared) for row in (papers, elbo))
             apart = np.linalg.norm(papers - 50 * len(x) / (norm * norm_x) * ours) / np.linalg.norm(papers)
@@ -213,21 +217,25 @@ def _batch_size(key: Key[Array, ""]) -> Evidence:
         eight = np.asarray(jax.random.normal(data_key, (8, *SHAPE)))
         vae, vrrae = _almost_silent_vae(vae_key), _vrrae(vrrae_key)
 
-        def kls(model: Autoencoder, batch: int) -> tuple[float, float]:
+        def terms_at(model: Autoencoder, batch: int) -> tuple[list[Array], list[Array]]:
             x = jnp.asarray(np.tile(eight, (batch // 8, 1, 1, 1)))  # nothing but the size of the batch changes
-            return jax.jit(lambda: tuple(loss(model, x, key=noise_key)[1]["kl"] for loss in terms[1:]))()
+            outcomes = [loss(model, x, key=noise_key) for loss in terms]
+            return [value for value, _ in outcomes], [parts["kl"] for _, parts in outcomes[1:]]
 
-        def weight(batch: int) -> float:
-            x = jnp.asarray(np.tile(eight, (batch // 8, 1, 1, 1)))
-            rows = _gradients(lambda model: jnp.stack([loss(model, x, key=noise_key)[0] for loss in terms]))(vae)
-            return weight_of_second(rows[2], rows[0], rows[1] - rows[0])[0]
+        def kls(model: Autoencoder, batch: int) -> list[float]:
+            return [float(kl) for kl in jax.jit(lambda: terms_at(model, batch)[1])()]
 
-        copies = {k: eqx.tree_at(lambda m: m.bottleneck, vae, _Copies(vae.bottleneck, k // RANK)) for k in (2, 4, 8)}
-        of_vae = {(b, k): kls(copies[k], b) for b, k in ((8, 2), (64, 2), (576, 2), (64, 4), (64, 8))}
-        of_vrrae = [float(kls(vrrae, batch)[1]) / batch for batch in (8, 576)]
-        weights = [weight(batch) / batch for batch in (8, 64, 576)]
-    papers = [float(papers) / (b * k) for (b, k), (_, papers) in of_vae.items()]
-    ours = [float(ours) / k for (_, k), (ours, _) in of_vae.items()]
+        of_vae, weights = {}, []
+        for batch in (8, 64, 576):
+            values = _gradients(lambda model, batch=batch: (jnp.stack((both := terms_at(model, batch))[0]), both[1]))
+            rows, of_vae[batch, RANK] = values(vae)
+            weights.append(weight_of_second(rows[2], rows[0], rows[1] - rows[0])[0] / batch)
+        for copies in (2, 4):
+            copied = eqx.tree_at(lambda m: m.bottleneck, vae, _Copies(vae.bottleneck, copies))
+            of_vae[64, copies * RANK] = kls(copied, 64)
+        of_vrrae = [kls(vrrae, batch)[1] / batch for batch in (8, 576)]
+    papers = [float(papers) / (batch * rank) for (batch, rank), (_, papers) in of_vae.items()]
+    ours = [float(ours) / rank for (_, rank), (ours, _) in of_vae.items()]
     return Evidence(
         (
             Finding("VAE: papers' KL / (B k), B from 8 to 576, k from 2 to 8, spread", _spread(papers), "<", ROUNDING),

@@ -35,8 +35,8 @@ def _log_densities(z: Array, posterior: gaussian.DiagonalGaussian) -> Float[np.n
     return np.stack([of_one(*pair) for pair in zip(posterior.mean, posterior.log_variance, strict=True)])
 
 
-def _integral(values: np.ndarray) -> np.ndarray:
-    return np.sum(values, axis=-1) * SPACING**2
+def _integral(values: Float[np.ndarray, "count points"]) -> Float[np.ndarray, " count"]:
+    return np.sum(values, axis=1) * SPACING**2
 
 
 def _posteriors(key: Array) -> gaussian.DiagonalGaussian:
@@ -63,8 +63,8 @@ def _decomposition(key: Key[Array, ""]) -> Evidence:
     # information as what z tells of x: the entropy of x less that of x given z, by Bayes' rule
     log_x_given_z = log_q_given_x - log_q - np.log(COUNT)
     left = -np.sum(np.exp(log_x_given_z) * log_x_given_z, axis=0)
-    information = np.log(COUNT) - _integral(q * left)
-    aggregate = _integral(q * (log_q - log_p))
+    information = np.log(COUNT) - _integral((q * left)[None])[0]
+    aggregate = _integral((q * (log_q - log_p))[None])[0]
     apart = each - information - aggregate
     return Evidence(
         (

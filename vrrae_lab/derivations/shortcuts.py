@@ -81,7 +81,7 @@ def _same_key(key: Key[Array, ""]) -> Evidence:
     diagonal = data.bumps_diagonal(count, 8)
     centres, on_diagonal = np.asarray(ours.labels), np.asarray(diagonal.labels)
     mirrored = np.abs(images - images.swapaxes(1, 2)).max()
-    error_bar = 1 / np.sqrt(count)  # of a correlation that is zero
+    error_bar = count**-0.5  # of a correlation that is zero
     return Evidence(
         (
             Finding("one key for both: correlation of x0 and y0, from 1", abs(_correlation(reused) - 1), "<", 1e-6),
