@@ -11,11 +11,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import pytest
 from support import TINY_BUMPS, quick_experiments
 
-from vrrae_lab import checkpoint, cli, data
+from vrrae_lab import checkpoint, cli, data, derivations
 from vrrae_lab.cli import copy_notebooks, first_notebook, main, notebooks_folder
+from vrrae_lab.derivations import Claim, Evidence, Finding, Verdict, report
 from vrrae_lab.experiments import EXPERIMENTS, Bumps, comparison
 
 TINY = dataclasses.replace(TINY_BUMPS, num_seeds=1)
@@ -59,7 +61,7 @@ def test_list_names_experiments_and_data_sets(capsys: pytest.CaptureFixture[str]
 
 WRONG_USAGE: dict[str, tuple[list[str], list[str]]] = {
     "no command": ([], ["COMMAND"]),
-    "unknown command": (["walk"], ["walk", "list", "run", "data", "lab"]),
+    "unknown command": (["walk"], ["walk", "list", "run", "claims", "data", "lab"]),
     "unknown experiment": (["run", "lumps"], ["unknown experiment 'lumps'", "bumps, mnist"]),
     "unknown data set": (["data", "dogs"], ["unknown data set 'dogs'", "bumps, digits, mnist"]),
     "unknown option": (["run", "bumps", "--slow"], ["--slow"]),
@@ -68,6 +70,8 @@ WRONG_USAGE: dict[str, tuple[list[str], list[str]]] = {
     "seeds in words": (["run", "bumps", "--seeds", "two"], ["'two' is not a whole number of 1 or more"]),
     "half a seed": (["run", "bumps", "--seeds", "1.5"], ["'1.5' is not a whole number"]),
     "negative seed": (["run", "bumps", "--seed", "-1"], ["--seed", "'-1' is not a whole number of 0 or more"]),
+    "claim in words": (["claims", "seven"], ["'seven' is not a whole number of 0 or more"]),
+    "claims with a negative seed": (["claims", "--seed", "-1"], ["--seed", "'-1' is not a whole number"]),
     "data folder for bumps": (["run", "bumps", "--data-dir", "x"], ["bumps reads no data files", "--data-dir"]),
     "manual folder for bumps": (["run", "bumps", "--manual-dir", "x"], ["reads no data files", "--manual-dir"]),
 }
@@ -220,6 +224,168 @@ def test_mnist_without_data_or_network_fails_at_once(tmp_path: Path, capsys: pyt
             assert fact in output.err
         assert "Traceback" not in output.err
     assert not (tmp_path / "runs").exists()
+
+
+# ---- claims
+
+
+class Claims:
+    """Four small claims in place of the real ones: 3 and 12 stand, 5 does not, the check of 8 raises."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.keys: list[tuple[int, Any]] = []
+        figures = {3: (0.25, 1.0), 5: (2.0, 1.0), 8: (0.0, 0.0), 12: (0.0, 1.0)}
+        claims = tuple(self.claim(number, *pair) for number, pair in figures.items())
+        monkeypatch.setattr(derivations, "CLAIMS", claims)
+
+    def claim(self, number: int, value: float, bound: float) -> Claim:
+        def check(key: Any) -> Evidence:
+            self.keys.append((number, jax.random.key_data(key).tolist()))
+            if number == 8:
+                raise RuntimeError("no such luck")
+            return Evidence((Finding("a figure of some length " * 6, value, "<", bound),))
+
+        statement = (
+            rf"That $x_{{{number}}}<1$ and so on, as long as it takes to fill more than a line." + " Or two." * 9
+        )
+        return Claim(number, f"Claim of {number}", "Eq. 1", statement, Verdict.TRUE, "As it should.", check)
+
+
+@pytest.fixture
+def claims(monkeypatch: pytest.MonkeyPatch) -> Claims:
+    return Claims(monkeypatch)
+
+
+def test_claims_print_what_decides_them_within_100_columns(claims: Claims, capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "claims", "3", "12")
+    assert (output.status, output.err) == (0, "")
+    assert [number for number, _ in claims.keys] == [3, 12]
+    for fact in (
+        "  3  Claim of 3",
+        " 12  Claim of 12",
+        "$x_{3}<1$",
+        "Verdict: true.",
+        "ok  0.25 < 1 ",
+        "As it should.",
+    ):
+        assert fact in output.out
+    assert "All of 2 checks support the verdict recorded." in output.out
+    assert "CONTRADICT" not in output.out and "NO" not in output.out
+    assert max(map(len, output.out.splitlines())) <= 100
+
+
+def test_real_claims_fit_the_terminal() -> None:
+    for claim in derivations.CLAIMS:
+        finding = Finding("a figure " * 20, -1.2345678e-100, "<", 1.234567e-100)
+        lines = report.text(report.Outcome(claim, (finding,), None, True, 1.0)).splitlines()
+        assert max(map(len, lines)) <= 100 and lines[0].lstrip().startswith(str(claim.number))
+
+
+def test_claims_without_numbers_are_all_and_each_is_checked_once(
+    claims: Claims, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Output(capsys, "claims").status == 1
+    assert [number for number, _ in claims.keys] == [3, 5, 8, 12]
+    claims.keys.clear()
+    Output(capsys, "claims", "12", "3", "12")
+    assert [number for number, _ in claims.keys] == [12, 3]
+
+
+def test_contradicted_claim_is_status_1_and_the_others_are_checked(
+    claims: Claims, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = Output(capsys, "claims", "5", "3")
+    assert (output.status, output.err) == (1, "")
+    assert "NO  2 < 1 " in output.out and "ok  0.25 < 1 " in output.out
+    assert "1 of 2 checks contradict the verdict: 5" in output.out
+
+
+def test_raising_check_contradicts_with_its_message(claims: Claims, capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "claims", "8", "3")
+    assert (output.status, output.err) == (1, "")
+    assert "RuntimeError: no such luck" in output.out and "ok  0.25 < 1 " in output.out
+    assert "1 of 2 checks contradict the verdict: 8" in output.out
+    (failed, _) = json.loads(Output(capsys, "claims", "8", "3", "--json").out)
+    assert failed["error"] == "RuntimeError: no such luck" and not failed["supported"] and failed["findings"] == []
+
+
+def test_claims_as_json(claims: Claims, capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "claims", "--json")
+    assert (output.status, output.err) == (1, "")
+    records = {record["number"]: record for record in json.loads(output.out)}
+    assert [records[number]["supported"] for number in (3, 5, 8, 12)] == [True, False, False, True]
+    (finding,) = records[3].pop("findings")
+    assert (finding["value"], finding["relation"], finding["bound"], finding["holds"]) == (0.25, "<", 1.0, True)
+    assert records[3].pop("seconds") >= 0
+    assert records[3].pop("statement").startswith("That $x_{3}<1$")
+    expected = {"number": 3, "name": "Claim of 3", "source": "Eq. 1", "verdict": "true", "explanation": "As it should."}
+    assert records[3] == expected | {"error": None, "supported": True}
+    assert Output(capsys, "claims", "--json", "3").status == 0
+
+
+def test_figures_that_are_not_finite_leave_the_json_valid(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    findings = (Finding("a", float("nan"), "<", 1.0), Finding("b", float("inf"), "<", 1.0))
+    claim = Claim(1, "Name", "Eq. 1", "$x$.", Verdict.TRUE, "So.", lambda key: Evidence(findings))
+    monkeypatch.setattr(derivations, "CLAIMS", (claim,))
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    output = Output(capsys, "claims", "--json")
+    (record,) = json.loads(output.out, parse_constant=refuse)
+    assert [finding["value"] for finding in record["findings"]] == [None, None]
+    assert output.status == 1
+    assert "NO  nan < 1" in Output(capsys, "claims").out
+
+
+def test_unknown_claim_is_status_2_before_any_check(claims: Claims, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in ("4", "0"):
+        output = Output(capsys, "claims", "3", number)
+        assert (output.status, output.out) == (2, "")
+        assert output.err == f"vrrae-lab: unknown claim {number}: known are 3, 5, 8, 12\n"
+    assert claims.keys == []
+
+
+def test_seed_changes_the_data_and_the_company_does_not(claims: Claims, capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in (["12"], ["12", "--seed", "0"], ["3", "12"], ["12", "--seed", "1"]):
+        Output(capsys, "claims", *argv)
+    (_, first), (_, again), (_, other), (_, in_company), (_, reseeded) = claims.keys
+    assert first == again == in_company
+    assert other != first and reseeded != first
+
+
+def test_progress_goes_to_a_terminal_only(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    output = Output(capsys, "claims", "3", "12", "--json")
+    assert "claim 3 (1 of 2)" in output.err and "claim 12 (2 of 2)" in output.err
+    assert len(json.loads(output.out)) == 2
+
+
+def test_interrupt_of_a_check_is_no_contradiction(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(key: Any) -> Evidence:
+        raise KeyboardInterrupt
+
+    claim = Claim(1, "Name", "Eq. 1", "$x$.", Verdict.TRUE, "So.", check)
+    monkeypatch.setattr(derivations, "CLAIMS", (claim,))
+    output = Output(capsys, "claims")
+    assert output.status == 130 and "interrupted" in output.err
+
+
+def test_table_of_outcomes_is_markdown(claims: Claims) -> None:
+    outcomes = [report.check(claim, key=jax.random.key(0)) for claim in derivations.CLAIMS]
+    rows = report.table(outcomes).splitlines()
+    assert len(rows) == 6 and {row.count("|") for row in rows} == {6}
+    assert rows[2] == "| 3 | Claim of 3 | true | 1 of 1 | supports the verdict |"
+    assert rows[3] == "| 5 | Claim of 5 | true | 0 of 1 | contradicts the verdict |"
+    assert rows[4] == "| 8 | Claim of 8 | true | 0 of 0 | RuntimeError: no such luck |"
+    barred = dataclasses.replace(outcomes[0].claim, name="a | b\nc")
+    assert r"| a \| b c |" in report.table([dataclasses.replace(outcomes[0], claim=barred)])
 
 
 # ---- data

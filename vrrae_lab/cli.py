@@ -1,9 +1,10 @@
-"""The command line: `vrrae-lab list`, `run`, `data`, `lab`.
+"""The command line: `vrrae-lab list`, `run`, `claims`, `data`, `lab`.
 
 Exit status 0: done; 1: it failed; 2: wrong usage; 130: interrupted. Errors a user can cause are one line, no traceback.
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -62,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--data-dir", metavar="DIR", help="folder of the data cache")
     run.add_argument("--manual-dir", metavar="DIR", help="folder with data files you downloaded yourself")
     run.set_defaults(command=_run)
+
+    claims = commands.add_parser("claims", help="check claims of the papers, and print the figures that decide")
+    claims.add_argument("numbers", nargs="*", type=_natural, metavar="NUMBER", help="which claims (all)")
+    claims.add_argument("--json", action="store_true", help="print a JSON list instead of text")
+    claims.add_argument("--seed", type=_natural, default=0, metavar="S", help="of the data the checks draw (0)")
+    claims.set_defaults(command=_claims)
 
     data = commands.add_parser("data", help="fetch a data set, or say where it was found")
     data.add_argument("name", metavar="NAME", help="a data set; see `vrrae-lab list`")
@@ -137,6 +144,34 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"figure: {out / name}.html")
     print(f"record: {out / 'record.json'}")
     return OK
+
+
+def _claims(arguments: argparse.Namespace) -> int:
+    import jax
+
+    from vrrae_lab import derivations
+    from vrrae_lab.derivations import report
+
+    claims = {claim.number: claim for claim in derivations.CLAIMS}
+    for number in arguments.numbers:
+        if number not in claims:
+            raise _UsageError(f"unknown claim {number}: known are {', '.join(map(str, claims))}")
+    chosen = [claims[number] for number in dict.fromkeys(arguments.numbers or claims)]
+    outcomes = []
+    for position, claim in enumerate(chosen, start=1):
+        if sys.stderr.isatty():
+            print(f"checking claim {claim.number} ({position} of {len(chosen)}) ...", file=sys.stderr, flush=True)
+        outcomes.append(report.check(claim, key=jax.random.key(arguments.seed)))
+        if not arguments.json:
+            print(f"{report.text(outcomes[-1])}\n", flush=True)
+    contradicted = [str(outcome.claim.number) for outcome in outcomes if not outcome.supported]
+    if arguments.json:
+        print(json.dumps([report.as_json(outcome) for outcome in outcomes], indent=2, ensure_ascii=False))
+    elif contradicted:
+        print(f"{len(contradicted)} of {len(outcomes)} checks contradict the verdict: {', '.join(contradicted)}")
+    else:
+        print(f"All of {len(outcomes)} checks support the verdict recorded.")
+    return FAILED if contradicted else OK
 
 
 def _data(arguments: argparse.Namespace) -> int:

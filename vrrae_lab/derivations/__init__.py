@@ -1,9 +1,45 @@
 """Every numbered claim of the papers with a verdict, and a check that could have failed."""
 
-from vrrae_lab.derivations import bases, frames, gradient, spectrum, ties
+from vrrae_lab.derivations import (
+    bases,
+    conventions,
+    cost,
+    frames,
+    gradient,
+    information,
+    shortcuts,
+    spectrum,
+    tables,
+    ties,
+)
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict
+from vrrae_lab.derivations.report import Outcome, check, findings_table, table
 
-_ALL = (*bases.CLAIMS, *frames.CLAIMS, *gradient.CLAIMS, *spectrum.CLAIMS, *ties.CLAIMS)
-CLAIMS: tuple[Claim, ...] = tuple(sorted(_ALL, key=lambda claim: claim.number))
+_PARTS = (bases, conventions, cost, frames, gradient, information, shortcuts, spectrum, tables, ties)
+CLAIMS: tuple[Claim, ...] = tuple(sorted((c for part in _PARTS for c in part.CLAIMS), key=lambda claim: claim.number))
 
-__all__ = ["CLAIMS", "Claim", "Evidence", "Finding", "Verdict"]
+
+def by_number(number: int) -> Claim:
+    """The claim of that number.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    for claim in CLAIMS:
+        if claim.number == number:
+            return claim
+    raise ValueError(f"no claim has the number {number}: there are {', '.join(str(c.number) for c in CLAIMS)}")
+
+
+__all__ = [
+    "CLAIMS",
+    "Claim",
+    "Evidence",
+    "Finding",
+    "Outcome",
+    "Verdict",
+    "by_number",
+    "check",
+    "findings_table",
+    "table",
+]

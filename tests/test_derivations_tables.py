@@ -1,0 +1,137 @@
+"""Claims on the papers' tables and on the cost of an SVD: the verdicts stand, and fall with what they rest on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vrrae_lab import linalg
+from vrrae_lab.derivations import cost, tables
+
+CLAIMS = {claim.number: claim for part in (cost, tables) for claim in part.CLAIMS}
+Patch = pytest.MonkeyPatch
+
+
+@pytest.mark.parametrize("number", CLAIMS)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_verdict_stands(number: int, seed: int) -> None:
+    evidence = CLAIMS[number].check(jax.random.key(seed))
+    assert evidence.supports_verdict, [finding for finding in evidence.findings if not finding.holds]
+
+
+def agree(row: int) -> Callable[[Patch], None]:
+    """Print the same number twice."""
+
+    def change(patch: Patch) -> None:
+        rows = list(tables.SAME)
+        rows[row] = (rows[row][0], rows[row][1]._replace(text=rows[row][0].text))
+        patch.setattr(tables, "SAME", tuple(rows))
+
+    return change
+
+
+def swap(row: int) -> Callable[[Patch], None]:
+    """Exchange the figures of two rows."""
+
+    def change(patch: Patch) -> None:
+        rows = list(tables.NO_LARGER)
+        first, second = rows[row]
+        rows[row] = (first._replace(text=second.text), second._replace(text=first.text))
+        patch.setattr(tables, "NO_LARGER", tuple(rows))
+
+    return change
+
+
+def agree_but_for_rounding(patch: Patch) -> None:
+    patch.setattr(tables, "SAME", ((tables.Printed("5.9", ""), tables.Printed("5.86", "")), *tables.SAME[1:]))
+
+
+def gram_of_the_latent_side(patch: Patch) -> None:
+    """The Gram matrix of size L, however large L is."""
+
+    def by_gram(latents: Any) -> Any:
+        squares, vectors = jnp.linalg.eigh(latents.T @ latents)
+        singular_values = jnp.sqrt(squares[::-1])
+        return (latents @ vectors[:, ::-1]) / singular_values[None, :], singular_values, vectors[:, ::-1]
+
+    patch.setattr(linalg, "_by_gram", by_gram)
+
+
+def without_products(patch: Patch) -> None:
+    """XLA counts the LAPACK call as nothing, so that the SVD by LAPACK seems to be nearly free."""
+    patch.setattr(linalg, "_by_gram", linalg._by_svd)
+
+
+def product_of_outputs(patch: Patch) -> None:
+    def product(self: cost.Arithmetic, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        self.operations += a.shape[0] * b.shape[1]
+        return a @ b
+
+    patch.setattr(cost.Arithmetic, "product", product)
+
+
+def nothing_counted_for_updates(patch: Patch) -> None:
+    def product(self: cost.Arithmetic, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        self.operations += a.shape[0] if a.shape[1] > 1 else 0
+        return a @ b
+
+    patch.setattr(cost.Arithmetic, "product", product)
+    patch.setattr(cost.Arithmetic, "difference", lambda self, a, b: a - b)
+
+
+def half_a_reflection(patch: Patch) -> None:
+    scaled = cost.Arithmetic.scaled
+    patch.setattr(cost.Arithmetic, "scaled", lambda self, factor, a: scaled(self, factor / 2, a))
+
+
+MUTATIONS: list[tuple[int, str, Callable[[Patch], None]]] = [
+    *((28, f"the figures of line {row} agree", agree(row)) for row in range(len(tables.SAME))),
+    *((28, f"the rows of line {row} swapped", swap(row)) for row in range(len(tables.NO_LARGER))),
+    (28, "figures that rounding explains", agree_but_for_rounding),
+    (28, "a variational CIFAR-10 row", lambda p: p.setitem(tables.VRRAE_BETA, "CIFAR-10", 1e-6)),
+    (29, "the larger Gram matrix", gram_of_the_latent_side),
+    (29, "no product at all", without_products),
+    (29, "products counted by their results", product_of_outputs),
+    (29, "updates of the matrix left out", nothing_counted_for_updates),
+    (29, "half a reflection", half_a_reflection),
+]
+
+
+@pytest.mark.parametrize(("number", "change"), [m[::2] for m in MUTATIONS], ids=[f"{m[0]}, {m[1]}" for m in MUTATIONS])
+def test_verdict_falls_with_what_it_rests_on(
+    number: int, change: Callable[[Patch], None], monkeypatch: Patch, unchecked: None
+) -> None:
+    change(monkeypatch)
+    assert not CLAIMS[number].check(jax.random.key(0)).supports_verdict
+
+
+# ---- parts
+
+
+@pytest.mark.parametrize(("text", "rounding"), [("5.89", 0.005), ("23.2", 0.05), ("7", 0.5)])
+def test_rounding_is_half_of_the_last_digit(text: str, rounding: float) -> None:
+    assert tables.Printed(text, "").rounding == pytest.approx(rounding)
+
+
+def test_reflections_are_counted_as_textbooks_do() -> None:
+    """4 m n² - 4 n³ / 3 for the bidiagonal form of an m × n matrix (Golub & Van Loan), but for lower orders."""
+    for short, long in ((32, 512), (64, 64)):
+        expected = 4 * long * short**2 - 4 * short**3 / 3
+        for shape in ((short, long), (long, short)):
+            assert cost.reflection_operations(*shape) == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (7, 4), (4, 7), (6, 1), (1, 6)])
+def test_bidiagonal_form_is_bidiagonal_with_the_same_singular_values(shape: tuple[int, int]) -> None:
+    matrix = np.random.default_rng(1).normal(size=shape)
+    form = cost.bidiagonal(matrix, cost.Arithmetic())
+    np.testing.assert_array_equal(form, np.triu(np.tril(form, 1)))
+    found = np.linalg.svd(form, compute_uv=False)
+    np.testing.assert_allclose(found, np.linalg.svd(matrix, compute_uv=False), rtol=1e-12)
+
+
+def test_bidiagonal_form_of_zeros_is_zero() -> None:
+    np.testing.assert_array_equal(cost.bidiagonal(np.zeros((4, 3)), cost.Arithmetic()), np.zeros((3, 3)))
