@@ -7,7 +7,7 @@ import importlib
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
-from vrrae_lab import bottlenecks, gaussian, linalg, losses, models
+from vrrae_lab import bottlenecks, density, gaussian, linalg, losses, models
 from vrrae_lab.compilation import keep_compiled
 from vrrae_lab.models import Autoencoder, ae, freeze_basis, rrae, vae, vrrae
 from vrrae_lab.training import History, fit
@@ -37,6 +37,7 @@ __all__ = [
     "bottlenecks",
     "checkpoint",
     "data",
+    "density",
     "derivations",
     "exercises",
     "experiments",
