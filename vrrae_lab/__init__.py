@@ -7,7 +7,7 @@ import importlib
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
-from vrrae_lab import bottlenecks, gaussian, linalg, losses, models
+from vrrae_lab import bottlenecks, density, gaussian, linalg, losses, models
 from vrrae_lab.adaptive_rank import AdaptiveRank
 from vrrae_lab.compilation import keep_compiled
 from vrrae_lab.models import (
@@ -60,6 +60,7 @@ __all__ = [
     "checkpoint",
     "contractive_ae",
     "data",
+    "density",
     "derivations",
     "exercises",
     "experiments",

@@ -1,6 +1,8 @@
 """Every numbered claim of the papers with a verdict, and a check that could have failed."""
 
 from vrrae_lab.derivations import (
+    aggregate,
+    bandwidths,
     bases,
     conventions,
     cost,
@@ -11,11 +13,26 @@ from vrrae_lab.derivations import (
     spectrum,
     tables,
     ties,
+    yardsticks,
 )
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict
 from vrrae_lab.derivations.report import Outcome, check, findings_table, table
 
-_PARTS = (bases, conventions, cost, frames, gradient, information, shortcuts, spectrum, tables, ties)
+_PARTS = (
+    aggregate,
+    bandwidths,
+    bases,
+    conventions,
+    cost,
+    frames,
+    gradient,
+    information,
+    shortcuts,
+    spectrum,
+    tables,
+    ties,
+    yardsticks,
+)
 CLAIMS: tuple[Claim, ...] = tuple(sorted((c for part in _PARTS for c in part.CLAIMS), key=lambda claim: claim.number))
 
 
