@@ -185,12 +185,8 @@ def test_evidence_supports_the_verdict(number, seed):
     assert evidence.supports_verdict, [finding for finding in evidence.findings if not finding.holds]
 
 
-@pytest.mark.parametrize(
-    "number, mutate",
-    [(number, apply) for number, _, apply in MUTATIONS],
-    ids=[f"{n}: {name}" for n, name, _ in MUTATIONS],
-)
-def test_evidence_fails_once_its_ground_is_altered(number, mutate, monkeypatch, nothing_compiled):
+@pytest.mark.parametrize("number, name, mutate", MUTATIONS, ids=[f"{number}: {name}" for number, name, _ in MUTATIONS])
+def test_evidence_fails_once_its_ground_is_altered(number, name, mutate, monkeypatch, nothing_compiled):
     mutate(monkeypatch)
     assert not CHECKED[number].check(jax.random.key(0)).supports_verdict
 
