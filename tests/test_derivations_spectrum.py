@@ -218,7 +218,7 @@ MUTATIONS = [
 # ---------------------------------------------------------------------------------------------------------- tests
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("number", CHECKED)
 def test_evidence_supports_the_verdict(number, seed):
     evidence = CHECKED[number].check(jax.random.key(seed))
