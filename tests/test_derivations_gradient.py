@@ -134,29 +134,32 @@ def heavy_damping(found, kept, other):
     return gap / (gap**2 + 1e-4)
 
 
-def kept_pairs_reversed(found, *given):
-    return -found
-
-
-MUTATIONS = [
-    (10, "library: pairs enter with the wrong sign", inverse_gap(lambda found, kept, other: -found)),
-    (10, "library: gaps of values, not of squares", inverse_gap(lambda found, kept, other: found * (kept + other))),
-    (10, "library: gaps damped at a hundredth", inverse_gap(heavy_damping)),
-    (10, "library: kept block left out", without_block),
-    (10, "closed form: S of the wrong sign", helper(gradient, "within_block", kept_pairs_reversed)),
-    (10, "closed form: X without its solution", helper(gradient, "across_the_cut", lambda found, *given: 0 * found)),
-    (10, "closed form: X divided by dropped values too", helper(gradient, "across_the_cut", lambda x, *given: 2 * x)),
-    (10, "low-rank product: transposed pairs", helper(gradient, "closed_form_of_product", lambda g, *given: g * 1.001)),
-    (11, "kept block left out", without_block),
-    (11, "kept block put in where RRAE has none", with_block),
-    (11, "gaps damped at a hundredth", inverse_gap(heavy_damping)),
-    (11, "log variance without slope", constant_posterior),
+# Those of the check's own numpy come first: they can use what is compiled already.
+OF_THE_CHECK = [
+    (10, "closed form: S of the wrong sign", helper(gradient, "within_block", lambda found, *given: -found)),
+    (10, "closed form: no X", helper(gradient, "across_the_cut", lambda found, *given: 0 * found)),
+    (10, "closed form: X twice", helper(gradient, "across_the_cut", lambda found, *given: 2 * found)),
+    (
+        10,
+        "product pair by pair: a thousandth more",
+        helper(gradient, "closed_form_of_product", lambda g, *_: 1.001 * g),
+    ),
     (11, "no tie", spectrum_without_tie),
     (12, "a cut-off that float32 feels", cut_off_of(1e-4)),
     (12, "gaps kept from below a tenth", smoothed_cut_off),
     (12, "standard derivative without its outside", missing_outside),
     (12, "no tie", spectrum_without_tie),
-    (12, "library: kept block put in", with_block),
+]
+OF_THE_LIBRARY = [
+    (10, "pairs enter with the wrong sign", inverse_gap(lambda found, kept, other: -found)),
+    (10, "gaps of values, not of squares", inverse_gap(lambda found, kept, other: found * (kept + other))),
+    (10, "gaps damped at a hundredth", inverse_gap(heavy_damping)),
+    (10, "kept block left out", without_block),
+    (11, "kept block left out", without_block),
+    (11, "kept block put in where RRAE has none", with_block),
+    (11, "gaps damped at a hundredth", inverse_gap(heavy_damping)),
+    (11, "log variance without slope", constant_posterior),
+    (12, "kept block put in", with_block),
     (13, "log variance even in the coefficients", even_posterior),
     (13, "log variance without slope", constant_posterior),
     (13, "no sign convention", without_sign_convention),
@@ -165,14 +168,18 @@ MUTATIONS = [
     (33, "kept block put in", with_block),
     (33, "KL of the mean alone", kl_of_mean_alone),
 ]
+MUTATIONS = [*OF_THE_CHECK, *OF_THE_LIBRARY]
 
 
 @pytest.fixture
-def nothing_compiled():
+def retraced(number, name):
     """A compiled program does not see what was patched after it was traced, nor that the patch is gone."""
-    jax.clear_caches()
+    of_the_library = (number, name) in [mutation[:2] for mutation in OF_THE_LIBRARY]
+    if of_the_library:
+        jax.clear_caches()
     yield
-    jax.clear_caches()
+    if of_the_library:
+        jax.clear_caches()
 
 
 # ---------------------------------------------------------------------------------------------------------- tests
@@ -185,12 +192,8 @@ def test_evidence_supports_the_verdict(number, seed):
     assert evidence.supports_verdict, [finding for finding in evidence.findings if not finding.holds]
 
 
-@pytest.mark.parametrize(
-    "number, mutate",
-    [(number, apply) for number, _, apply in MUTATIONS],
-    ids=[f"{n}: {name}" for n, name, _ in MUTATIONS],
-)
-def test_evidence_fails_once_its_ground_is_altered(number, mutate, monkeypatch, nothing_compiled):
+@pytest.mark.parametrize("number, name, mutate", MUTATIONS, ids=[f"{number}: {name}" for number, name, _ in MUTATIONS])
+def test_evidence_fails_once_its_ground_is_altered(number, name, mutate, monkeypatch, retraced):
     mutate(monkeypatch)
     assert not CHECKED[number].check(jax.random.key(0)).supports_verdict
 

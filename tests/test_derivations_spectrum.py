@@ -209,36 +209,24 @@ MUTATIONS = [
     (32, "only the last batch", gram_of_last),
     (19, "truncation off by one", truncation(off_by_one)),
     (19, "CIFAR-10 at the rank of MNIST", another_size("CIFAR-10", rank=16)),
-    (19, "CIFAR-10 in batches of 576", another_size("CIFAR-10", batch=576)),
+    (19, "CIFAR-10 in batches of 128", another_size("CIFAR-10", batch=128)),
     (19, "limit of the kept share", limit_with_shares_swapped),
     (19, "fixed basis that decomposes what it is given", decomposing_at_inference),
 ]
 
 
-@pytest.fixture
-def nothing_compiled():
-    """A compiled program does not see what was patched after it was traced, nor that the patch is gone."""
-    jax.clear_caches()
-    yield
-    jax.clear_caches()
-
-
 # ---------------------------------------------------------------------------------------------------------- tests
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("number", CHECKED)
 def test_evidence_supports_the_verdict(number, seed):
     evidence = CHECKED[number].check(jax.random.key(seed))
     assert evidence.supports_verdict, [finding for finding in evidence.findings if not finding.holds]
 
 
-@pytest.mark.parametrize(
-    "number, mutate",
-    [(number, apply) for number, _, apply in MUTATIONS],
-    ids=[f"{n}: {name}" for n, name, _ in MUTATIONS],
-)
-def test_evidence_fails_once_its_ground_is_altered(number, mutate, monkeypatch, nothing_compiled):
+@pytest.mark.parametrize("number, name, mutate", MUTATIONS, ids=[f"{number}: {name}" for number, name, _ in MUTATIONS])
+def test_evidence_fails_once_its_ground_is_altered(number, name, mutate, monkeypatch):
     mutate(monkeypatch)
     assert not CHECKED[number].check(jax.random.key(0)).supports_verdict
 

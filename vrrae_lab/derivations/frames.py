@@ -131,7 +131,8 @@ def check_transport_gauge(key: Key[Array, ""]) -> Evidence:
 
 def _excess(gradients: np.ndarray) -> float:
     difference = (gradients[:, 0, 0] - gradients[:, 1, 0]).reshape(len(gradients), -1)
-    return float(np.sum(difference.mean(axis=0) ** 2) / (difference.var(axis=0).sum() / len(difference)))
+    variance = difference.var(axis=0).sum() / len(difference)
+    return float(np.sum(difference.mean(axis=0) ** 2) / variance) if variance > 0 else 0.0
 
 
 def _variance_ratio(gradients: np.ndarray) -> float:

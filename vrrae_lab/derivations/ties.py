@@ -22,9 +22,6 @@ from vrrae_lab.derivations.samples import (
 )
 
 BATCH, LATENT_SIZE, RANK = 12, 8, 3
-# Rounding in float64 gives relative differences below 1e-10 here, and what a flip or a bias amounts to varies freely:
-# one below this would be a coincidence of one draw in 1e5 or so.
-VISIBLE = 1e-6
 
 
 def tied(gap: float) -> tuple[float, ...]:
@@ -38,9 +35,9 @@ def tied(gap: float) -> tuple[float, ...]:
 class Setting(NamedTuple):
     """A decoder of one layer, what it should give, noise, and the key of the layer g and of the posterior's draw."""
 
-    decoder: np.ndarray
-    x: np.ndarray
-    noise: np.ndarray
+    decoder: Array | np.ndarray
+    x: Array | np.ndarray
+    noise: Array | np.ndarray
     key: Key[Array, ""]
 
     def error(self, latents: Array) -> Array:
@@ -48,7 +45,7 @@ class Setting(NamedTuple):
 
     def error_gradient(self, latents: np.ndarray) -> np.ndarray:
         x_hat = np.tanh(latents @ self.decoder)
-        return (2 * (x_hat - self.x) * (1 - x_hat**2)) @ self.decoder.T
+        return np.asarray((2 * (x_hat - self.x) * (1 - x_hat**2)) @ self.decoder.T)
 
 
 def random_setting(rng: np.random.Generator) -> Setting:
