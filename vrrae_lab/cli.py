@@ -131,7 +131,7 @@ def _run(arguments: argparse.Namespace) -> int:
         experiment = replace(experiment, **asked)
     except ValueError as error:  # the experiment does not know what was asked for
         raise _UsageError(error) from error
-    out = arguments.out / arguments.name
+    out = arguments.out / "-".join(filter(None, [arguments.name, arguments.data]))
     try:
         record = experiment.run(out)
     except KeyboardInterrupt:

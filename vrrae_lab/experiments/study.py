@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -52,12 +52,12 @@ class Study(ABC):
         subject(self.data)
 
     @classmethod
-    def fast(cls) -> Self:
+    def fast(cls) -> "Study":
         """A reduced setting: at most three minutes on two idle CPU cores."""
         return cls(extent=Extent.FAST, num_seeds=2)
 
     @classmethod
-    def tiny(cls) -> Self:
+    def tiny(cls) -> "Study":
         """Seconds; for tests. Its results mean nothing."""
         return replace(cls.fast(), extent=Extent.TINY, num_steps=None)
 
