@@ -1,15 +1,10 @@
 """Timing that is fair between the ways it compares, and the tables it ends in."""
 
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
-import jax
-
 from vrrae_lab.experiments.record import markdown_table
-from vrrae_lab.training import one_blas_thread
+from vrrae_lab.experiments.timing import interleaved_medians
 
 Row = dict[str, Any]
 
@@ -30,26 +25,10 @@ def interleaved(ways: Mapping[str, Callable[[], Any] | Absent], seconds: float, 
         rounds: the most turns each way has.
     """
     present = {name: way for name, way in ways.items() if not isinstance(way, Absent)}
-    times: dict[str, list[float]] = {name: [] for name in present}
-    with one_blas_thread():  # as `fit` does
-        for way in present.values():
-            _wait(way())
-        started = time.perf_counter()
-        for round_number in range(rounds):
-            if round_number > 0 and time.perf_counter() - started > seconds:
-                break
-            for name, way in present.items():
-                before = time.perf_counter()
-                _wait(way())
-                times[name].append(1000 * (time.perf_counter() - before))
+    medians = interleaved_medians(present, seconds=seconds, rounds=rounds)
     return {
-        name: f"{way.package} is absent" if isinstance(way, Absent) else statistics.median(times[name])
-        for name, way in ways.items()
+        name: f"{way.package} is absent" if isinstance(way, Absent) else medians[name] for name, way in ways.items()
     }
-
-
-def _wait(result: Any) -> None:
-    jax.block_until_ready(jax.tree.leaves(eqx.filter(result, eqx.is_array)))
 
 
 def ratio(row: Row, numerator: str, denominator: str) -> float | str:

@@ -1,17 +1,18 @@
 """What several test modules need."""
 
-import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import optax
 import pytest
 
-from vrrae_lab.experiments import Bumps
+from vrrae_lab.experiments import Bumps, comparison
 from vrrae_lab.models import constructors
 
 
@@ -75,12 +76,24 @@ TINY_BUMPS = Bumps(
     num_components=3,
     num_seeds=2,
 )
-_sgd = functools.cache(optax.sgd)
+
+
+def _sgd(learning_rate: float) -> optax.GradientTransformation:
+    """Gradient descent whose rate, like that of `experiments.optimizer.adabelief`, is a number of the step."""
+    return optax.GradientTransformation(_no_state, jax.tree_util.Partial(_descend, jnp.asarray(learning_rate)))
+
+
+def _no_state(parameters: Any) -> optax.EmptyState:
+    return optax.EmptyState()
+
+
+def _descend(rate: jax.Array, gradient: Any, state: Any, parameters: Any = None) -> tuple[Any, Any]:
+    return jax.tree.map(lambda g: -rate * g, gradient), state
 
 
 @contextmanager
 def quick_experiments() -> Iterator[None]:
     """Linear nets and one simple optimiser, so that a step compiles fast, and once a model instead of once a run."""
     with linear_nets(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(optax, "adabelief", _sgd)
+        patch.setattr(comparison, "adabelief", _sgd)
         yield

@@ -18,7 +18,7 @@ from support import TINY_BUMPS, quick_experiments
 from vrrae_lab import checkpoint, cli, data, derivations
 from vrrae_lab.cli import copy_notebooks, first_notebook, main, notebooks_folder
 from vrrae_lab.derivations import Claim, Evidence, Finding, Verdict, report
-from vrrae_lab.experiments import EXPERIMENTS, Bumps, comparison
+from vrrae_lab.experiments import EXPERIMENTS, Ablations, Bumps, comparison
 
 TINY = dataclasses.replace(TINY_BUMPS, num_seeds=1)
 
@@ -72,6 +72,8 @@ WRONG_USAGE: dict[str, tuple[list[str], list[str]]] = {
     "negative seed": (["run", "bumps", "--seed", "-1"], ["--seed", "'-1' is not a whole number of 0 or more"]),
     "claim in words": (["claims", "seven"], ["'seven' is not a whole number of 0 or more"]),
     "claims with a negative seed": (["claims", "--seed", "-1"], ["--seed", "'-1' is not a whole number"]),
+    "data for bumps": (["run", "bumps", "--data", "digits"], ["bumps is of one data set: leave out --data\n"]),
+    "data for nothing": (["run", "zoo", "--data", "dogs"], ["data = 'dogs' is unknown", "know bumps, digits, mnist\n"]),
     "data folder for bumps": (["run", "bumps", "--data-dir", "x"], ["bumps reads no data files", "--data-dir"]),
     "manual folder for bumps": (["run", "bumps", "--manual-dir", "x"], ["reads no data files", "--manual-dir"]),
 }
@@ -168,10 +170,14 @@ def test_options_reach_the_experiment(
     main(["run", "bumps"])
     main(["run", "bumps", "--fast", "--seeds", "7", "--seed", "3", "--out", "there"])
     main(["run", "mnist", "--data-dir", "a", "--manual-dir", "b"])
-    (full, out), (fast, there), (mnist, _) = recorded.asked
+    main(["run", "ablations", "--data", "digits", "--fast", "--seeds", "4"])
+    main(["run", "ablations"])
+    (full, out), (fast, there), (mnist, _), (digits, of_digits), (ablations, of_bumps) = recorded.asked
     assert (full, full.num_seeds, full.seed, out) == (Bumps(), 5, 0, Path("runs/bumps"))
     assert (fast, fast.num_seeds, fast.seed, there) == (Bumps.fast(), 7, 3, Path("there/bumps"))
     assert (mnist.data_dir, mnist.manual_dir, mnist.num_train) == ("a", "b", 60_000)
+    assert (digits, digits.num_seeds) == (dataclasses.replace(Ablations.fast(), data="digits"), 4)
+    assert ablations == Ablations() and (of_digits, of_bumps) == (Path("runs/ablations-digits"), Path("runs/ablations"))
 
 
 @pytest.mark.parametrize(

@@ -214,3 +214,51 @@ def test_figures_are_ready_for_a_page() -> None:
         assert isinstance(figure, go.Figure)
         assert figure.layout.width > 100 and figure.layout.height > 100
         assert "<div" in figure.to_html(include_plotlyjs=False, full_html=False)
+
+
+# ---- heat maps and lines
+
+
+def test_heat_maps_show_every_value_with_threshold_lines() -> None:
+    share = np.array([[0.0, 0.5, 1.0], [0.25, np.nan, 1.0]])
+    error = np.array([[3.0, 4.0, 90.0], [5.0, np.nan, 91.0]])
+    figure = figures.heat_maps(
+        {"share": share, "error": error},
+        x=[1.0, 10.0, 1000.0],
+        y=[1e-4, 1e-3],
+        limits={"share": (0.0, 1.0)},
+        lines={"first": 10.0**0.5, "second": 100.0, "at the edge": 1000.0, "beyond": 1e7},
+        title="map",
+        axis_names=("β", "rate"),
+    )
+    first, second = figure.data
+    np.testing.assert_array_equal(first.z, share)
+    np.testing.assert_array_equal(second.z, error)
+    assert (first.zmin, first.zmax, second.zmin) == (0.0, 1.0, None)
+    assert [list(row) for row in first.text] == [["0", "0.5", "1"], ["0.25", "", "1"]]
+    assert first.colorscale[0][1] == second.colorscale[0][1] == "#00224e"  # cividis
+    # in logarithms: halfway between the first two cells, halfway between the next two, on the last, nowhere
+    assert [shape.x0 for shape in figure.layout.shapes] == pytest.approx([0.5, 1.5, 2.0] * 2)
+    assert all(shape.x0 == shape.x1 for shape in figure.layout.shapes)
+    texts = [note.text for note in figure.layout.annotations]
+    assert texts.count("first") == texts.count("second") == 2 and "beyond" not in texts
+    assert list(figure.layout.xaxis.ticktext) == ["1", "10", "1e+03"]
+    assert list(figure.layout.yaxis2.ticktext) == ["0.0001", "0.001"]
+    assert {"share", "error"} <= set(texts)
+
+
+@pytest.mark.parametrize("x", [[0.0, 1.0], [2.0, 1.0], [-1.0, 1.0]])
+def test_heat_maps_refuse_a_grid_without_logarithms(x: list[float]) -> None:
+    with pytest.raises(ValueError, match="must be positive and rising"):
+        figures.heat_maps({"a": np.zeros((1, 2))}, x=x, y=[1.0])
+
+
+def test_lines_stand_at_even_places_and_repeat_colours_with_another_dash() -> None:
+    curves = {f"model {i}": [1.0, None, 0.1] for i in range(9)}
+    figure = figures.sweep_lines(curves, x=[0.0, 1e-3, 1.0], axis_names=("β", "σ"), logarithmic=True)
+    assert [trace.name for trace in figure.data] == list(curves)
+    assert list(figure.data[0].x) == [0, 1, 2] and list(figure.data[0].y) == [1.0, None, 0.1]
+    assert list(figure.layout.xaxis.ticktext) == ["0", "0.001", "1"]
+    assert figure.layout.yaxis.type == "log" and figures.sweep_lines(curves, x=[0.0]).layout.yaxis.type == "linear"
+    looks = [(trace.line.color, trace.line.dash) for trace in figure.data]
+    assert len(set(looks)) == 9 and looks[0][0] == looks[7][0]

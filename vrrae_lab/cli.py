@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run an experiment, or go on with a half-done one")
     run.add_argument("name", metavar="NAME", help="an experiment; see `vrrae-lab list`")
     run.add_argument("--fast", action="store_true", help="a reduced setting of a few minutes, which says so")
+    run.add_argument("--data", metavar="NAME", help="the data set to run it on, where there is a choice")
     run.add_argument("--seeds", type=_positive, metavar="N", help="runs per model")
     run.add_argument("--seed", type=_natural, metavar="S", help="the first seed (0)")
     run.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where results go (runs)")
@@ -109,7 +110,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
     print("experiments (vrrae-lab run NAME):")
     for name, experiment in EXPERIMENTS.items():
-        print(f"  {name:8} {experiment.description}")
+        print(f"  {name:12} {experiment.description}")
     print(f"data sets (vrrae-lab data NAME):\n  {', '.join(NAMES)}")
     return OK
 
@@ -123,16 +124,21 @@ def _run(arguments: argparse.Namespace) -> int:
     kind = EXPERIMENTS[arguments.name]
     experiment = kind.fast() if arguments.fast else kind()
     asked = {
+        "data": arguments.data,
         "num_seeds": arguments.seeds,
         "seed": arguments.seed,
         "data_dir": arguments.data_dir,
         "manual_dir": arguments.manual_dir,
     }
     asked = {name: value for name, value in asked.items() if value is not None}
-    for name in asked.keys() - {f.name for f in fields(experiment)}:
-        raise _UsageError(f"{arguments.name} reads no data files: leave out --{name.replace('_', '-')}")
-    experiment = replace(experiment, **asked)
-    out = arguments.out / arguments.name
+    for name in [name for name in asked if name not in {f.name for f in fields(experiment)}]:
+        reason = "is of one data set" if name == "data" else "reads no data files"
+        raise _UsageError(f"{arguments.name} {reason}: leave out --{name.replace('_', '-')}")
+    try:
+        experiment = replace(experiment, **asked)
+    except ValueError as error:  # the experiment does not know what was asked for
+        raise _UsageError(error) from error
+    out = arguments.out / "-".join(filter(None, [arguments.name, arguments.data]))
     try:
         record = experiment.run(out)
     except KeyboardInterrupt:

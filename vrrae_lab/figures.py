@@ -217,6 +217,98 @@ def bars(values: Mapping[str, Sequence[float]], *, title: str = "", quantity: st
     return _styled(figure, title, 700, 360)
 
 
+def heat_maps(
+    maps: Mapping[str, Float[np.ndarray, "rows columns"]],
+    *,
+    x: Sequence[float],
+    y: Sequence[float],
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    lines: Mapping[str, float] | None = None,
+    title: str = "",
+    axis_names: tuple[str, str] = ("x", "y"),
+) -> go.Figure:
+    """Quantities on one grid, a panel each, the value written in every cell; cells without a value (NaN) stay white.
+
+    The grid is drawn with cells of equal size; a line is placed between its neighbours in proportion of logarithms.
+
+    Args:
+        maps: name to values; rows go with `y`, columns with `x`.
+        x: positive and rising.
+        y: of each row, from below.
+        limits: name to the values shown as the darkest and the brightest colour; by default its extremes.
+        lines: name to a value on the x axis, marked by a vertical line; only those the grid reaches are drawn.
+        title: above the panels.
+        axis_names: what x and y are.
+
+    Raises:
+        ValueError: if `x` is not positive and rising.
+    """
+    if min(x) <= 0 or any(a >= b for a, b in zip(x, x[1:], strict=False)):
+        raise ValueError(f"x = {list(x)}: a line is placed by logarithms, so the values must be positive and rising")
+    figure = make_subplots(cols=len(maps), rows=1, subplot_titles=list(maps), horizontal_spacing=0.16)
+    for column, (name, values) in enumerate(maps.items(), 1):
+        low, high = (limits or {}).get(name, (None, None))
+        trace = go.Heatmap(z=values, colorscale="Cividis", zmin=low, zmax=high, xgap=1, ygap=1)
+        trace.update(text=[[_cell(v) for v in row] for row in values], texttemplate="%{text}")
+        trace.update(colorbar={"x": column / len(maps) - 0.16 * (1 - column / len(maps)), "thickness": 12})
+        figure.add_trace(trace, row=1, col=column)
+        for i, (line, value) in enumerate((lines or {}).items()):
+            place = _place(value, x)
+            if place is not None:
+                style = {"color": PATH_COLOUR, "dash": "dash", "width": 3}
+                figure.add_vline(x=place, line=style, row=1, col=column)
+                height = 1 - 0.08 * i
+                figure.add_annotation(
+                    x=place, y=height, yref="y domain", text=line, showarrow=False, bgcolor="white", row=1, col=column
+                )
+    figure.update_xaxes(title=axis_names[0], tickvals=list(range(len(x))), ticktext=[f"{v:.3g}" for v in x])
+    figure.update_yaxes(title=axis_names[1], tickvals=list(range(len(y))), ticktext=[f"{v:.3g}" for v in y])
+    return _styled(figure, title, 120 + 420 * len(maps), 200 + 50 * len(y))
+
+
+def _cell(value: float) -> str:
+    return f"{value:.3g}" if np.isfinite(value) else ""
+
+
+def _place(value: float, x: Sequence[float]) -> float | None:
+    """Where `value` lies among cells numbered from 0, in proportion of logarithms; None beyond the outer cells."""
+    if len(x) < 2 or not value > 0:
+        return None
+    logs = np.log(x)
+    i = int(np.clip(np.searchsorted(logs, np.log(value)) - 1, 0, len(x) - 2))
+    place = i + (np.log(value) - logs[i]) / (logs[i + 1] - logs[i])
+    return float(place) if -0.5 <= place <= len(x) - 0.5 else None
+
+
+def sweep_lines(
+    curves: Mapping[str, Sequence[float | None]],
+    *,
+    x: Sequence[float],
+    title: str = "",
+    axis_names: tuple[str, str] = ("x", "y"),
+    logarithmic: bool = False,
+) -> go.Figure:
+    """Values over a list of settings, one line per name, the settings spaced evenly (values of β and 0, say).
+
+    Args:
+        curves: name to values; a line is interrupted where there is None.
+        x: the settings.
+        title: above the lines.
+        axis_names: what x and the values are.
+        logarithmic: whether the value axis is.
+    """
+    figure = go.Figure()
+    dashes = ("solid", "dash", "dot", "dashdot")
+    for i, (name, values) in enumerate(curves.items()):
+        # beyond seven lines the colours come again, with another dash
+        line = {"color": PALETTE[i % len(PALETTE)], "width": 2, "dash": dashes[i // len(PALETTE) % len(dashes)]}
+        trace = go.Scatter(x=list(range(len(values))), y=list(values), mode="lines+markers", line=line, name=name)
+        figure.add_trace(trace)
+    figure.update_xaxes(title=axis_names[0], tickvals=list(range(len(x))), ticktext=[f"{v:.3g}" for v in x])
+    figure.update_yaxes(title=axis_names[1], type="log" if logarithmic else "linear")
+    return _styled(figure, title, 760, 420)
+
+
 def _styled(figure: go.Figure, title: str, width: int, height: int, margin_left: int = 60) -> go.Figure:
     margin = {"l": margin_left, "r": 20, "t": 50 if title else 30, "b": 50 if margin_left == 60 else 10}
     return figure.update_layout(

@@ -3,14 +3,21 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import plotly.graph_objects as go
 
+from vrrae_lab.experiments.ablations import Ablations
+from vrrae_lab.experiments.batch_size import BatchSize
+from vrrae_lab.experiments.beta_sweep import BetaSweep
 from vrrae_lab.experiments.bumps import Bumps
+from vrrae_lab.experiments.collapse_map import CollapseMap
 from vrrae_lab.experiments.comparison import of_model
+from vrrae_lab.experiments.cost import Cost
 from vrrae_lab.experiments.mnist import Mnist
 from vrrae_lab.experiments.record import shipped_record
+from vrrae_lab.experiments.study import Study
+from vrrae_lab.experiments.zoo import Zoo
 
 
 class Experiment(Protocol):
@@ -32,10 +39,15 @@ class Experiment(Protocol):
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]: ...
 
 
-EXPERIMENTS: dict[str, type[Bumps] | type[Mnist]] = {"bumps": Bumps, "mnist": Mnist}
+Kind = TypeVar("Kind", Bumps, Mnist, Study)
+EXPERIMENTS: dict[str, type[Bumps] | type[Mnist] | type[Study]] = {
+    "bumps": Bumps,
+    "mnist": Mnist,
+    **{kind.name: kind for kind in (Ablations, Zoo, BatchSize, BetaSweep, CollapseMap, Cost)},
+}
 
 
-def short_run(kind: type[Bumps] | type[Mnist]) -> Bumps | Mnist:
+def short_run(kind: type[Kind]) -> Kind:
     """The setting a notebook runs: the fast one, or a tiny one where the environment has VRRAE_LAB_FAST=1.
 
     The tiny one only shows that everything works; its results mean nothing.
@@ -43,4 +55,19 @@ def short_run(kind: type[Bumps] | type[Mnist]) -> Bumps | Mnist:
     return kind.tiny() if os.environ.get("VRRAE_LAB_FAST") == "1" else kind.fast()
 
 
-__all__ = ["EXPERIMENTS", "Bumps", "Experiment", "Mnist", "of_model", "shipped_record", "short_run"]
+__all__ = [
+    "EXPERIMENTS",
+    "Ablations",
+    "BatchSize",
+    "BetaSweep",
+    "Bumps",
+    "CollapseMap",
+    "Cost",
+    "Experiment",
+    "Mnist",
+    "Study",
+    "Zoo",
+    "of_model",
+    "shipped_record",
+    "short_run",
+]

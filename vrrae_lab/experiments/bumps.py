@@ -11,10 +11,9 @@ import plotly.graph_objects as go
 
 from vrrae_lab import data, explore, figures, metrics
 from vrrae_lab.experiments import comparison
-from vrrae_lab.experiments.record import markdown_table, mean_std, reductions, settings_of
+from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std, reductions, settings_of
+from vrrae_lab.experiments.subjects import TEST_KEY
 from vrrae_lab.models import Autoencoder, in_batches
-
-TEST_KEY = 20250509  # one test set for all seeds and settings, so that their errors can be compared
 
 
 @dataclass(frozen=True)
@@ -132,11 +131,7 @@ class Bumps:
             line = mean_std(comparison.of_model(record, name, "diagonal_share_on_a_line"), 3)
             fraction = f"{mean_std(active)} of {rank}"
             rows.append([name, f"{own[0]['parameters']:,}", *error.values(), fraction, mean_std(kl), line])
-        lines = [markdown_table(head, rows), ""]
-        lines += [f"floor: {name} {value:.1f} %" for name, value in record["floors"].items()]
-        lines.append(f"seeds {record['seeds'][0]} to {record['seeds'][-1]}; " + _collapse_report(record))
-        lines += [f"reduced: {', '.join(record['data']['reductions'])}"] if record["data"]["reductions"] else []
-        return "\n".join(lines)
+        return "\n".join([markdown_table(head, rows), "", *closing_lines(record, _collapse_report(record))])
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """The figures of the paper from the checkpoints in `out`, by file name without ending."""

@@ -5,6 +5,7 @@ finds them and trains only what is missing; a folder that holds runs of other se
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,25 +14,37 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 
 from vrrae_lab import checkpoint
+from vrrae_lab.experiments.optimizer import adabelief
 from vrrae_lab.experiments.record import environment
 from vrrae_lab.files import write_json
 from vrrae_lab.losses import Loss, PaperReconstruction, PaperVariational
 from vrrae_lab.models import Autoencoder, build, freeze_basis, num_parameters
-from vrrae_lab.training import History, fit
+from vrrae_lab.training import Callback, History, fit
 
 CURVE_POINTS = 128
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One model of a comparison: the name of its constructor, the arguments, and the loss it is trained with."""
+    """One model of a comparison, and how it is trained.
+
+    Attributes:
+        constructor: its name.
+        arguments: of the constructor, but the key.
+        loss: see `vrrae_lab.losses`.
+        batch_size: images per step; None is that of the plan.
+        learning_rate: likewise.
+        callback: makes the callback of `fit` for one run.
+    """
 
     constructor: str
     arguments: Mapping[str, Any]
     loss: Loss
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    callback: Callable[[], Callback] | None = None
 
 
 def four_models(
@@ -63,6 +76,10 @@ class Plan:
         batch_size: images per step.
         learning_rate: of AdaBelief, constant.
         num_steps: updates per run.
+        checkpoints: whether the trained models are kept; without them a run leaves some kilobytes.
+
+    Raises:
+        ValueError: if two candidates would write the same files.
     """
 
     name: str
@@ -75,6 +92,19 @@ class Plan:
     batch_size: int
     learning_rate: float
     num_steps: int
+    checkpoints: bool = True
+
+    def __post_init__(self) -> None:
+        names = list(self.candidates)
+        for i, name in enumerate(names):
+            twin = next((other for other in names[:i] if slug(other) == slug(name)), None)
+            if twin is not None:
+                raise ValueError(f"{name!r} and {twin!r} would both write files {slug(name)}-…: rename one of them")
+
+
+def slug(name: str) -> str:
+    """A model's name as part of a file name: small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def run(plan: Plan, seeds: range, out: Path, *, progress: bool = True) -> dict[str, Any]:
@@ -96,16 +126,15 @@ def run(plan: Plan, seeds: range, out: Path, *, progress: bool = True) -> dict[s
         ValueError: if `out` holds runs of other settings.
         KeyboardInterrupt: if interrupted; finished runs stay in `out` and are used next time.
     """
-    optimizer = optax.adabelief(plan.learning_rate)
     results = []
     for seed in seeds:  # the outer loop, so that a run cut short has compared all models from the first seeds
         for name, candidate in plan.candidates.items():
-            stem = out / "runs" / f"{candidate.constructor}-seed{seed}"
+            stem = _stem(out, name, seed)
             result = _finished_run(stem, plan)
             if result is None:
                 if progress:
                     print(f"training {name}, seed {seed}, {plan.num_steps} steps", flush=True)
-                result = _train_and_evaluate(name, candidate, seed, plan, optimizer, stem, progress)
+                result = _train_and_evaluate(name, candidate, seed, plan, stem, progress)
             elif progress:
                 print(f"{name}, seed {seed}: found in {stem.parent}", flush=True)
             results.append(result)
@@ -123,9 +152,14 @@ def run(plan: Plan, seeds: range, out: Path, *, progress: bool = True) -> dict[s
     return record
 
 
+def _stem(out: Path, name: str, seed: int) -> Path:
+    """The path of a run's files, without their endings."""
+    return out / "runs" / f"{slug(name)}-seed{seed}"
+
+
 def _finished_run(stem: Path, plan: Plan) -> dict[str, Any] | None:
     path = stem.with_suffix(".json")
-    if not path.exists() or not stem.with_suffix(".ckpt").exists():
+    if not path.exists() or (plan.checkpoints and not stem.with_suffix(".ckpt").exists()):
         return None
     try:
         found = json.loads(path.read_text())
@@ -146,13 +180,7 @@ def _finished_run(stem: Path, plan: Plan) -> dict[str, Any] | None:
 
 
 def _train_and_evaluate(
-    name: str,
-    candidate: Candidate,
-    seed: int,
-    plan: Plan,
-    optimizer: optax.GradientTransformation,
-    stem: Path,
-    progress: bool,
+    name: str, candidate: Candidate, seed: int, plan: Plan, stem: Path, progress: bool
 ) -> dict[str, Any]:
     started = time.perf_counter()
     model_key, fit_key, evaluation_key = jax.random.split(jax.random.key(seed), 3)
@@ -161,10 +189,11 @@ def _train_and_evaluate(
         model,
         plan.x_train,
         loss=candidate.loss,
-        optimizer=optimizer,
-        batch_size=plan.batch_size,
+        optimizer=adabelief(candidate.learning_rate or plan.learning_rate),
+        batch_size=candidate.batch_size or plan.batch_size,
         num_steps=plan.num_steps,
         key=fit_key,
+        callback=None if candidate.callback is None else candidate.callback(),
         progress=progress,
     )
     if history.stopped == "interrupted":
@@ -184,8 +213,9 @@ def _train_and_evaluate(
         "step_milliseconds": round(1000 * history.seconds / max(1, history.num_steps - 1), 2),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    notes = {"experiment": plan.name, "model": name, "seed": seed, "settings": dict(plan.settings)}
-    checkpoint.save(stem.with_suffix(".ckpt"), model, notes)
+    if plan.checkpoints:
+        notes = {"experiment": plan.name, "model": name, "seed": seed, "settings": dict(plan.settings)}
+        checkpoint.save(stem.with_suffix(".ckpt"), model, notes)
     write_json(stem.with_suffix(".json"), {"settings": dict(plan.settings), "result": result})
     return result
 
@@ -232,8 +262,7 @@ def load_models(record: Mapping[str, Any], out: Path, seed: int) -> dict[str, Au
         FileNotFoundError: if a checkpoint is missing.
         ValueError: if all models of this seed diverged.
     """
-    folder = out / "runs"
     finished = [r["model"] for r in record["results"] if r["seed"] == seed and r["metrics"]]
     if not finished:
         raise ValueError(f"every model of seed {seed} diverged, so there is none to draw: try a smaller learning rate")
-    return {name: checkpoint.load(folder / f"{name.lower()}-seed{seed}.ckpt")[0] for name in finished}
+    return {name: checkpoint.load(_stem(out, name, seed).with_suffix(".ckpt"))[0] for name in finished}

@@ -10,9 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from vrrae_lab import data, explore, figures, metrics
-from vrrae_lab.experiments import comparison
-from vrrae_lab.experiments.record import markdown_table, mean_std, reductions, settings_of
-from vrrae_lab.models import Autoencoder, in_batches
+from vrrae_lab.experiments import comparison, evaluation
+from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std, reductions, settings_of
+from vrrae_lab.models import Autoencoder
 from vrrae_lab.training import steps_in_epochs
 
 
@@ -82,7 +82,7 @@ class Mnist:
         train, test = self._images()
 
         def evaluate(model: Autoencoder, key: jax.Array) -> dict[str, Any]:
-            return _evaluate(model, train, test)
+            return evaluation.evaluate(model, train, test)
 
         candidates = comparison.four_models(train.shape, self.latent_size, self.rank, self.vae_beta, self.vrrae_beta)
         return comparison.Plan(
@@ -113,11 +113,7 @@ class Mnist:
             active = [sum(v) for v in comparison.of_model(record, name, "active_units")]
             errors = [mean_std(comparison.of_model(record, name, f"{part}_error")) for part in ("train", "test")]
             rows.append([name, f"{own['parameters']:,}", *errors, f"{mean_std(active)} of {rank}", mean_std(kl)])
-        lines = [markdown_table(head, rows), ""]
-        lines += [f"floor: {name} {value:.1f} %" for name, value in record["floors"].items()]
-        lines.append(f"seeds {record['seeds'][0]} to {record['seeds'][-1]}")
-        lines += [f"reduced: {', '.join(record['data']['reductions'])}"] if record["data"]["reductions"] else []
-        return "\n".join(lines)
+        return "\n".join([markdown_table(head, rows), "", *closing_lines(record)])
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Samples, and interpolations between test images, from the checkpoints in `out`, by file name."""
@@ -139,14 +135,3 @@ class Mnist:
                 limits=(0.0, 1.0),
             ),
         }
-
-
-def _evaluate(model: Autoencoder, train: data.Dataset, test: data.Dataset) -> dict[str, Any]:
-    posterior = in_batches(model.encode, train.x)
-    return {
-        "train_error": metrics.relative_error(train.x, in_batches(model.reconstruct, train.x)),
-        "test_error": metrics.relative_error(test.x, in_batches(model.reconstruct, test.x)),
-        "active_units": metrics.active_units(posterior.mean).tolist(),
-        "variance_of_means": posterior.mean.var(axis=0).astype(float).tolist(),
-        "kl_per_coefficient": metrics.kl_per_coefficient(posterior),
-    }

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -81,3 +81,12 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return f"| {' | '.join(padded)} |"
 
     return "\n".join([line(head), line(rule), *(line(row) for row in rows)])
+
+
+def closing_lines(record: Mapping[str, Any], remark: str = "") -> list[str]:
+    """What stands under every table: floors, seeds with a remark on them, and what was reduced."""
+    seeds = record["seeds"]
+    lines = [f"floor: {name} {value:.1f} %" for name, value in record["floors"].items()]
+    lines.append(f"seeds {seeds[0]} to {seeds[-1]}" + (f"; {remark}" if remark else ""))
+    reduced = record["data"]["reductions"]
+    return lines + ([f"reduced: {', '.join(reduced)}"] if reduced else [])

@@ -1,0 +1,415 @@
+"""The experiments on a data set by name, each run once in its tiny setting, and what only one of them does."""
+
+import dataclasses
+import functools
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from support import linear_nets, quick_experiments
+
+from vrrae_lab import data, linalg, losses, metrics, models
+from vrrae_lab.experiments import (
+    Ablations,
+    BatchSize,
+    BetaSweep,
+    CollapseMap,
+    Cost,
+    Study,
+    Zoo,
+    ablations,
+    batch_size,
+    collapse_map,
+    comparison,
+    cost,
+    evaluation,
+)
+from vrrae_lab.experiments.comparison import Candidate, of_model
+from vrrae_lab.experiments.optimizer import adabelief
+from vrrae_lab.experiments.subjects import Extent
+
+STUDIES: dict[str, Study] = {
+    kind.name: dataclasses.replace(kind.tiny(), num_seeds=1)
+    for kind in (Ablations, Zoo, BatchSize, BetaSweep, CollapseMap, Cost)
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick(quick_compilation: None) -> Iterator[None]:
+    with quick_experiments():
+        yield
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """An experiment that was run, its folder, its record, and the options of `fit` by model."""
+
+    study: Study
+    folder: Path
+    record: dict[str, Any]
+    options: dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Name of an experiment to the finished one; each is run when first asked for."""
+
+    @functools.cache
+    def run(name: str) -> Finished:
+        study, folder = STUDIES[name], tmp_path_factory.mktemp("finished") / name
+        options: list[dict[str, Any]] = []
+        fit = comparison.fit
+
+        def watched(*arguments: Any, **given: Any) -> Any:
+            options.append(given)
+            return fit(*arguments, **given)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(comparison, "fit", watched)
+            record = study.run(folder, progress=False)
+        return Finished(study, folder, record, dict(zip(comparison.model_names(record), options, strict=True)))
+
+    return run
+
+
+def metric(record: dict[str, Any], name: str, key: str) -> Any:
+    (value,) = of_model(record, name, key)
+    return value
+
+
+# ---- what all have in common
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_record_holds_every_model_with_its_floors_and_settings(name: str, finished: Any) -> None:
+    run: Finished = finished(name)
+    study, record = run.study, run.record
+    assert record == json.loads((run.folder / "record.json").read_text())
+    train, test = study.images()
+    assert record["experiment"] == name and record["seeds"] == [0]
+    assert comparison.model_names(record) == list(study.candidates(train))
+    assert record["settings"]["num_steps"] == 4 and record["settings"]["extent"] == "tiny"
+    assert record["floors"] == {
+        "nearest training image": pytest.approx(metrics.nearest_image_error(test.x, train.x)),
+        "best linear map of rank 2": pytest.approx(evaluation.linear_test_error(train.x, test.x, 2)),
+    }
+    assert "image_size 16 instead of 64" in record["data"]["reductions"]
+    assert record["versions"]["jax"] == jax.__version__ and record["device"]["cpu_cores"] >= 1
+    for result in record["results"]:
+        assert result["stopped"] == "finished" and result["parameters"] > 1000
+        assert len(result["convergence"]["curves"]["loss"]) == 4
+        assert 0 < result["metrics"]["test_error"] < 1000
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_table_names_every_model_and_floor(name: str, finished: Any) -> None:
+    run: Finished = finished(name)
+    table = run.study.table(run.record)
+    rows = [line for line in table.splitlines() if line.startswith("| ")]
+    for model in comparison.model_names(run.record):
+        shown = model.split(",")[0] if name == "collapse_map" else model
+        row = next(row for row in rows if row.startswith(f"| {shown} "))
+        if name != "collapse_map":
+            assert f"{metric(run.record, model, 'test_error'):.1f}" in row
+    for floor, value in run.record["floors"].items():
+        assert f"floor: {floor} {value:.1f} %" in table
+    assert "\nseeds 0 to 0" in table and "\nreduced: num_steps 4 instead of 1280" in table
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_figures_are_drawn_from_the_record(name: str, finished: Any) -> None:
+    run: Finished = finished(name)
+    drawn = run.study.figures(run.record, run.folder)
+    assert drawn and all(isinstance(figure, go.Figure) and figure.data for figure in drawn.values())
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_second_run_trains_nothing(name: str, finished: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: Finished = finished(name)
+    folder = shutil.copytree(run.folder, tmp_path / "copy")
+    monkeypatch.setattr(comparison, "fit", None)
+    monkeypatch.setattr(cost, "interleaved_medians", None)
+    assert run.study.run(folder, progress=False)["results"] == run.record["results"]
+    other = dataclasses.replace(run.study, num_steps=5)
+    with pytest.raises(ValueError, match="num_steps: 4 there, 5 now"):
+        other.run(folder, progress=False)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_checkpoints_are_written_only_where_figures_read_them(name: str, finished: Any) -> None:
+    run: Finished = finished(name)
+    kept = {path.suffix for path in (run.folder / "runs").iterdir()}
+    assert kept == ({".json", ".ckpt"} if name in ("ablations", "zoo") else {".json"})
+
+
+@pytest.mark.parametrize("kind", [type(study) for study in STUDIES.values()])
+def test_settings_of_other_data_are_compared_with_the_full_ones_of_that_data(kind: type[Study]) -> None:
+    assert kind().reductions() == dataclasses.replace(kind(), data="digits").reductions() == []
+    digits = dataclasses.replace(kind.fast(), data="digits").reductions()
+    assert not any("image_size" in reduction for reduction in digits)
+    assert any(reduction.startswith("num_steps") for reduction in digits)
+    assert kind.fast().extent == Extent.FAST and kind.description
+
+
+def test_digits_can_be_trained_on(tmp_path: Path) -> None:
+    tiny = dataclasses.replace(CollapseMap.tiny(), data="digits", num_seeds=1, relative_betas=(0.5,))
+    found = tiny.run(tmp_path, progress=False)
+    assert found["data"]["train"]["name"] == "digits" and found["settings"]["image_size"] == 8
+
+
+def test_missing_run_alone_is_made_again(finished: Any, tmp_path: Path) -> None:
+    run: Finished = finished("collapse_map")
+    folder = shutil.copytree(run.folder, tmp_path / "copy")
+    missing = sorted((folder / "runs").iterdir())[1]
+    before = {path: path.stat().st_mtime_ns for path in (folder / "runs").iterdir()}
+    missing.unlink()
+    again = run.study.run(folder, progress=False)
+    changed = [path for path, written in before.items() if path.stat().st_mtime_ns != written]
+    assert changed == [missing]
+    old = {result["model"]: result["metrics"] for result in run.record["results"]}
+    assert {result["model"]: result["metrics"] for result in again["results"]} == old
+
+
+def test_run_that_diverged_is_told_and_left_out(finished: Any) -> None:
+    run: Finished = finished("beta_sweep")
+    sick = run.record["results"][0] | {"stopped": "diverged", "metrics": {}}
+    sick["convergence"] = sick["convergence"] | {"fall_in_last_tenth_percent": None}
+    record = run.record | {"results": [sick, *run.record["results"][1:]]}
+    table = run.study.table(record)
+    assert "VAE, beta 0: 1 diverged" in table
+    assert next(line for line in table.splitlines() if "VAE, beta 0 " in line).count("–") == 5
+    drawn = run.study.figures(record, run.folder)
+    assert drawn["errors"].data[0].y[0] is None and drawn["errors"].data[0].y[1] is not None
+
+
+# ---- β
+
+
+def test_sweep_draws_singular_values_and_spreads_against_beta(finished: Any) -> None:
+    run: Finished = finished("beta_sweep")
+    drawn = run.study.figures(run.record, run.folder)
+    assert run.study.betas[0] == 0
+    losses_by_model = {name: options["loss"] for name, options in run.options.items()}
+    assert {name: float(loss.beta) for name, loss in losses_by_model.items()} == {
+        f"{model}, beta {beta:g}": pytest.approx(beta) for beta in (0.0, 0.01) for model in ("VAE", "VRRAE")
+    }
+    lines = {trace.name: trace for trace in drawn["singular_values"].data}
+    assert list(lines) == ["VAE, 1", "VAE, 2", "VRRAE, 1", "VRRAE, 2"]
+    wanted = [metric(run.record, f"VRRAE, beta {beta}", "singular_values")[1] for beta in ("0", "0.01")]
+    np.testing.assert_allclose(lines["VRRAE, 2"].y, wanted)
+    spread = drawn["spread_of_means"].data[0]
+    variances = metric(run.record, "VAE, beta 0.01", "variance_of_means")
+    assert spread.name == "VAE, 1" and spread.y[1] == pytest.approx(max(variances) ** 0.5)
+    assert list(drawn["errors"].layout.xaxis.ticktext) == ["0", "0.01"]
+
+
+# ---- batch size
+
+
+def test_every_candidate_has_its_batch_size_and_both_losses(finished: Any) -> None:
+    run: Finished = finished("batch_size")
+    for size in (8, 16):
+        for model in ("VAE", "VRRAE"):
+            paper, ours = (run.options[f"{model}, {title}, batch {size}"] for title in batch_size.LOSSES)
+            assert paper["batch_size"] == ours["batch_size"] == size
+            assert isinstance(paper["loss"], losses.PaperVariational) and isinstance(ours["loss"], losses.Variational)
+            assert float(paper["loss"].beta) == pytest.approx(1e-3)
+            assert float(ours["loss"].beta) == pytest.approx(run.record["data"]["our_beta"][model])
+    assert f"{run.record['data']['our_beta']['VAE']:.3g} in ours" in run.study.table(run.record)
+
+
+def test_matching_beta_makes_the_gradients_of_both_losses_parallel() -> None:
+    x = data.digits(n=12).x
+    model = models.vae(x.shape[1:], 2, key=jax.random.key(0))
+    key = jax.random.key(1)
+    squares, _ = model.squared_error(x, key=key)
+    error = 100 * float(jnp.sqrt(squares)) / np.linalg.norm(x)
+    ours = batch_size.matching_beta(x, 0.3, 12, error)
+
+    def gradient(loss: losses.Loss) -> np.ndarray:
+        found = jax.grad(lambda arrays: loss(unflatten(arrays), jnp.asarray(x), key=key)[0])(arrays)
+        return np.concatenate([np.ravel(leaf) for leaf in found])
+
+    arrays, structure = jax.tree.flatten(model)
+    unflatten = functools.partial(jax.tree.unflatten, structure)
+    paper = gradient(losses.PaperVariational(0.3))
+    for beta, parallel in ((ours, True), (2 * ours, False)):
+        per_sample = gradient(losses.Variational(beta))
+        cosine = paper @ per_sample / np.linalg.norm(paper) / np.linalg.norm(per_sample)
+        assert (cosine > 1 - 1e-5) == parallel
+
+
+# ---- collapse
+
+
+def test_thresholds_are_twice_the_eigenvalues_and_drawn_there(finished: Any) -> None:
+    run: Finished = finished("collapse_map")
+    train = data.bumps(image_size=16)
+    flat = train.x.reshape(100, -1).astype(float)
+    wanted = 2 * np.linalg.eigvalsh(np.cov(flat.T, bias=True))[::-1][:2]
+    np.testing.assert_allclose(collapse_map.thresholds(run.record), wanted, rtol=1e-5)
+    np.testing.assert_allclose(run.record["data"]["betas"], np.array([1e-3, 1.4]) * wanted[0], rtol=1e-5)
+    used = {float(options["loss"].beta) for options in run.options.values()}
+    assert sorted(used) == pytest.approx(run.record["data"]["betas"], rel=1e-5)
+
+    drawn = run.study.figures(run.record, run.folder)
+    assert list(drawn) == ["vae", "vrrae"]
+    for model, figure in drawn.items():
+        place = np.log(1 / 1e-3) / np.log(1.4 / 1e-3)  # of the threshold between the two values of β
+        assert [shape.x0 for shape in figure.layout.shapes] == pytest.approx([place] * 2, rel=1e-4)
+        share, error = figure.data
+        name = f"{model.upper()}, 1.4 of the threshold, rate 0.01"
+        assert share.z[1][1] == 1 - np.mean(metric(run.record, name, "active_units"))
+        assert error.z[1][1] == pytest.approx(metric(run.record, name, "test_error"))
+        assert list(figure.layout.yaxis.ticktext) == ["0.001", "0.01"]
+
+
+def test_candidates_differ_in_their_rates(finished: Any) -> None:
+    run: Finished = finished("collapse_map")
+    moved = {
+        rate: metric(run.record, f"VAE, 0.001 of the threshold, rate {rate}", "test_error")
+        for rate in ("0.001", "0.01")
+    }
+    assert moved["0.001"] != moved["0.01"]
+
+
+def test_verdict_counts_runs_on_both_sides_of_the_threshold(finished: Any) -> None:
+    run: Finished = finished("collapse_map")
+
+    def with_units(result: dict[str, Any]) -> dict[str, Any]:
+        lost = "VAE, 1.4" in result["model"] and not result["model"].startswith("VR")
+        return result | {"metrics": result["metrics"] | {"active_units": [True, not lost]}}
+
+    record = run.record | {"results": [with_units(result) for result in run.record["results"]]}
+    table = run.study.table(record)
+    assert "VAE, a coefficient lost: 0 of 2 runs below them, 2 of 2 runs above them; VRRAE, a" in table
+    assert "VRRAE, a coefficient lost: 0 of 2 runs below them, 0 of 2 runs above them" in table
+    row = next(line for line in table.splitlines() if line.startswith("| VAE") and " 1.4 " in line)
+    assert row.count("0.50, ") == 2
+
+
+def test_linear_models_collapse_where_the_formula_says(tmp_path: Path) -> None:
+    """Both of them, wholly beyond the threshold and not at all far below it, whatever the learning rate."""
+    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))[0][:2]
+    scores = np.random.default_rng(1).normal(size=(64, 2)) * [2.0, 1.5]
+    x = (scores @ axes + 0.5).reshape(64, 4, 4, 1).astype(np.float32)
+    train = data.Dataset("two directions", x)
+    largest, second = evaluation.pixel_eigenvalues(x, 2)
+    narrow: dict[str, Any] = {"shape": (4, 4, 1), "latent_size": 2}
+    candidates = {
+        f"{model} {side} {rate}": Candidate(model, narrow | more, losses.Variational(beta), learning_rate=rate)
+        for model, more in (("vae", {}), ("vrrae", {"latent_size": 4, "rank": 2}))
+        for side, beta in (("below", 0.1 * 2 * second), ("above", 3 * 2 * largest))
+        for rate in (0.01, 0.03)
+    }
+    plan = comparison.Plan(
+        name="linear",
+        settings={},
+        candidates=candidates,
+        x_train=x,
+        evaluate=lambda model, key: evaluation.evaluate(model, train, train),
+        floors={},
+        data={},
+        batch_size=64,
+        learning_rate=1.0,
+        num_steps=600,
+        checkpoints=False,
+    )
+    with linear_nets(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "adabelief", adabelief)
+        found = comparison.run(plan, range(1), tmp_path, progress=False)
+    shares = {name: collapse_map.collapsed_shares(found, name)[0] for name in candidates}
+    assert shares == {name: 1.0 if "above" in name else 0.0 for name in candidates}
+
+
+# ---- ablations and the zoo
+
+
+def test_ablations_are_those_of_the_paper(finished: Any) -> None:
+    run: Finished = finished("ablations")
+    made = {name: candidate.constructor for name, candidate in run.study.candidates(data.bumps()).items()}
+    assert made == {
+        "RRAE+VAE": "rrae_vae",
+        "VAE (f = I)": "vae_identity",
+        "VRRAE (beta = 0)": "vrrae",
+        "VRRAE": "vrrae",
+    }
+    assert float(run.options["VRRAE (beta = 0)"]["loss"].beta) == 0 < float(run.options["VRRAE"]["loss"].beta)
+    angles = {name: metric(run.record, name, "batch_basis_angle") for name in made}
+    assert angles.pop("VAE (f = I)") is None
+    assert all(0 < angle <= 90 for angle in angles.values())
+    assert f"{angles['VRRAE']:.1f} |" in run.study.table(run.record)
+    samples = run.study.figures(run.record, run.folder)["samples"]
+    assert list(samples.layout.yaxis.ticktext) == list(made)
+
+
+def test_batch_basis_angle_is_the_mean_over_batches_and_vanishes_for_the_whole_set() -> None:
+    x = data.digits(n=40).x
+    model = models.freeze_basis(models.rrae(x.shape[1:], 5, 2, key=jax.random.key(0)), x)
+    basis = np.asarray(model.bottleneck.basis.matrix)
+    latents = np.asarray(model.encoder(jnp.asarray(x)))
+    wanted = [linalg.subspace_angle(np.linalg.svd(part)[2][:2].T, basis) for part in (latents[:16], latents[16:32])]
+    assert ablations.batch_basis_angle(model, x, 16) == pytest.approx(np.degrees(np.mean(wanted)), rel=1e-3)
+    assert ablations.batch_basis_angle(model, x, 40) == pytest.approx(0, abs=0.05)
+
+
+def test_zoo_has_every_model_and_adapts_one_rank(finished: Any) -> None:
+    run: Finished = finished("zoo")
+    candidates = run.study.candidates(data.bumps())
+    used = {candidate.constructor for candidate in candidates.values()}
+    assert set(models.CONSTRUCTORS) - used == {"adaptive_vrrae"}
+    stacks = [c.arguments["num_matrices"] for c in candidates.values() if c.constructor == "irmae"]
+    assert stacks == [2, 4]
+    assert [name for name, options in run.options.items() if options["callback"]] == ["adaptive RRAE"]
+    for name, candidate in candidates.items():
+        convention = getattr(candidate.loss, "reconstruction", candidate.loss)
+        assert isinstance(convention, losses.PaperReconstruction | losses.PaperVariational), name
+    assert "generation %" in run.study.table(run.record)
+    drawn = run.study.figures(run.record, run.folder)["singular_values"]
+    assert [trace.name for trace in drawn.data] == list(candidates)
+
+
+# ---- cost
+
+
+def test_cost_compares_times_with_the_first_model_and_operations_with_the_formula(finished: Any) -> None:
+    run: Finished = finished("cost")
+    times = run.record["gradient_milliseconds"]
+    assert list(times) == comparison.model_names(run.record) and min(times.values()) > 0
+    table = run.study.table(run.record)
+    row = next(line for line in table.splitlines() if line.startswith("| VRRAE "))
+    assert f"| {times['VRRAE'] / times['AE']:.2f} |" in row
+    svd, gram = run.record["svd"]
+    assert (svd["method"], gram["method"], svd["formula"]) == ("svd", "gram", 200 * 64**2)
+    assert svd["backward"] == gram["backward"] and svd["forward"] != gram["forward"]
+    forward = sum(svd["forward"].values())
+    assert f"{forward:.2e} | {forward / svd['formula']:9.2f}" in table
+
+
+def test_times_of_another_device_are_taken_again(finished: Any, tmp_path: Path) -> None:
+    run: Finished = finished("cost")
+    folder = shutil.copytree(run.folder, tmp_path / "copy")
+    times = json.loads((folder / "times.json").read_text())
+    (folder / "times.json").write_text(json.dumps(times | {"kind": "abacus", "gradients": {}}))
+    again = run.study.run(folder, progress=False)
+    assert again["gradient_milliseconds"].keys() == run.record["gradient_milliseconds"].keys()
+
+
+@pytest.mark.parametrize("method", cost.METHODS)
+def test_svd_forward_costs_what_the_formula_says_and_backward_less(method: linalg.Method) -> None:
+    small, large = (cost.svd_operations(size, 2 * size, 2, method) for size in (128, 256))
+    assert large[0].total / small[0].total == pytest.approx(8, rel=0.1)  # both sides doubled: L²B
+    # with a fixed rank the pass backward has only products of thin matrices
+    assert large[1].total / small[1].total == pytest.approx(4, rel=0.1)
+    assert large[1].factorisations == 0
+
+
+def test_formula_takes_the_shorter_side_twice() -> None:
+    assert cost.formula(200, 64) == 200 * 64**2 and cost.formula(100, 576) == 100**2 * 576

@@ -1,0 +1,94 @@
+"""What each part of a VRRAE is for (VRRAE paper, Table 3): without f = I, without SVD, without KL divergence."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import equinox as eqx
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Array
+
+from vrrae_lab import linalg
+from vrrae_lab.bottlenecks import FixedBasis
+from vrrae_lab.data import Dataset
+from vrrae_lab.experiments import comparison, evaluation
+from vrrae_lab.experiments.comparison import Candidate
+from vrrae_lab.experiments.record import closing_lines, mean_std
+from vrrae_lab.experiments.study import Study, divergence_remark, model_table, pictures
+from vrrae_lab.losses import PaperVariational
+from vrrae_lab.models import Autoencoder, in_batches
+
+MOST_BATCHES = 20
+
+
+@dataclass(frozen=True)
+class Ablations(Study):
+    """RRAE+VAE (the mean is a trained map f of the coefficients), VAE with f = I, VRRAE with β = 0, and VRRAE.
+
+    Beside the errors it is measured how far the basis of a batch lies from that of the whole training set, as the paper
+    holds that f = I is what lets the bases converge to a common one.
+
+    Attributes:
+        num_generated: images for the error of generated bumps.
+    """
+
+    name: ClassVar[str] = "ablations"
+    description: ClassVar[str] = "RRAE+VAE, VAE with f = I, VRRAE with beta = 0, VRRAE: what each part is for"
+
+    num_generated: int = 400
+
+    def candidates(self, train: Dataset) -> dict[str, Candidate]:
+        """The four models, with the papers' loss."""
+        narrow, wide = self.subject.sizes
+        vae_beta, vrrae_beta = self.subject.vae_beta, self.subject.vrrae_beta
+        return {
+            "RRAE+VAE": Candidate("rrae_vae", wide, PaperVariational(vrrae_beta)),
+            "VAE (f = I)": Candidate("vae_identity", narrow, PaperVariational(vae_beta)),
+            "VRRAE (beta = 0)": Candidate("vrrae", wide, PaperVariational(0.0)),
+            "VRRAE": Candidate("vrrae", wide, PaperVariational(vrrae_beta)),
+        }
+
+    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Array) -> dict[str, Any]:
+        """Also the error of generated bumps and the angle between bases."""
+        return evaluation.evaluate(model, train, test) | {
+            "generation_error": evaluation.generation_error(model, train, self.num_generated, key=key),
+            "batch_basis_angle": batch_basis_angle(model, train.x, self.subject.batch_size),
+        }
+
+    @staticmethod
+    def table(record: Mapping[str, Any]) -> str:
+        """One row per model, as Markdown: mean ± standard deviation over the seeds."""
+        extra = {
+            title: {name: mean_std(comparison.of_model(record, name, m)) for name in comparison.model_names(record)}
+            for title, m in (("generation %", "generation_error"), ("batch basis, degrees", "batch_basis_angle"))
+        }
+        return "\n".join([model_table(record, extra), "", *closing_lines(record, divergence_remark(record))])
+
+    def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
+        """Test errors by seed, and generated images, from the checkpoints in `out`."""
+        train, _ = self.images()
+        return pictures(record, out, train)
+
+
+@eqx.filter_jit
+def _latents(encoder: Callable[[Array], Array], x: Array) -> Array:
+    return encoder(x)
+
+
+def batch_basis_angle(model: Autoencoder, x: np.ndarray, batch_size: int) -> float | None:
+    """Largest angle, in degrees, between the basis of a batch of `x` and the frozen one: mean over batches.
+
+    None for models without a basis. At most 20 batches are looked at, in the order of `x`.
+    """
+    basis = getattr(model.bottleneck, "basis", None)
+    if not isinstance(basis, FixedBasis):
+        return None
+    latents = np.asarray(in_batches(partial(_latents, model.encoder), x[: MOST_BATCHES * batch_size]), float)
+    angles = []
+    for start in range(0, len(latents) - batch_size + 1, batch_size):
+        _, _, directions = np.linalg.svd(latents[start : start + batch_size], full_matrices=False)
+        angles.append(linalg.subspace_angle(directions[: basis.rank].T, np.asarray(basis.matrix, float)))
+    return float(np.degrees(np.mean(angles)))

@@ -1,0 +1,212 @@
+"""What the experiments on a subject chosen by name have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+import plotly.graph_objects as go
+
+from vrrae_lab import figures
+from vrrae_lab.data import Dataset
+from vrrae_lab.experiments import comparison, evaluation
+from vrrae_lab.experiments.comparison import Candidate
+from vrrae_lab.experiments.record import markdown_table, mean_std, settings_of
+from vrrae_lab.experiments.subjects import Extent, Subject, subject
+from vrrae_lab.models import Autoencoder
+
+
+@dataclass(frozen=True)
+class Study(ABC):
+    """Models compared on one subject. A subclass says which, and what is shown of them.
+
+    Attributes:
+        data: the data set: "bumps", "digits" or "mnist".
+        extent: which of the subject's settings; see `subjects`.
+        num_steps: updates per run; None: the subject's.
+        num_seeds: runs per model.
+        seed: the first seed.
+        data_dir: see `vrrae_lab.data.load`.
+        manual_dir: likewise.
+
+    Raises:
+        ValueError: if there is no such data set.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    checkpoints: ClassVar[bool] = True
+
+    data: str = "bumps"
+    extent: Extent = Extent.FULL
+    num_steps: int | None = None
+    num_seeds: int = field(default=5, compare=False)
+    seed: int = field(default=0, compare=False)
+    data_dir: str | None = field(default=None, compare=False)
+    manual_dir: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        subject(self.data)
+
+    @classmethod
+    def fast(cls) -> "Study":
+        """A reduced setting: at most three minutes on two idle CPU cores."""
+        return cls(extent=Extent.FAST, num_seeds=2)
+
+    @classmethod
+    def tiny(cls) -> "Study":
+        """Seconds; for tests. Its results mean nothing."""
+        return replace(cls.fast(), extent=Extent.TINY, num_steps=None)
+
+    @property
+    def subject(self) -> Subject:
+        """The images and settings."""
+        found = subject(self.data, self.extent)
+        return found if self.num_steps is None else replace(found, num_steps=self.num_steps)
+
+    @property
+    def seeds(self) -> range:
+        """The seeds that are run."""
+        return range(self.seed, self.seed + self.num_seeds)
+
+    def images(self) -> tuple[Dataset, Dataset]:
+        """Training and test images.
+
+        Raises:
+            DataUnavailableError: if they are neither on this machine nor to be downloaded.
+        """
+        return self.subject.images(self.data_dir, self.manual_dir)
+
+    def settings(self) -> dict[str, Any]:
+        """What decides each run, with the subject's numbers in place of its name alone."""
+        return settings_of(self) | asdict(self.subject)
+
+    def reductions(self) -> list[str]:
+        """What is less, or other, than in the full setting on the same data."""
+        own, full = self.settings(), replace(type(self)(), data=self.data).settings()
+        return [f"{key} {own[key]} instead of {full[key]}" for key in own if own[key] != full[key] and key != "extent"]
+
+    @abstractmethod
+    def candidates(self, train: Dataset) -> dict[str, Candidate]:
+        """The models by name."""
+
+    def facts(self, train: Dataset) -> dict[str, Any]:
+        """JSON-ready facts of the data that the table or the figures need."""
+        return {}
+
+    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: jax.Array) -> dict[str, Any]:
+        """What is measured on a frozen model, JSON-ready."""
+        return evaluation.evaluate(model, train, test)
+
+    @staticmethod
+    @abstractmethod
+    def table(record: Mapping[str, Any]) -> str:
+        """The record as Markdown."""
+
+    @abstractmethod
+    def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
+        """Figures of the record, by file name without ending; `out` is where it was made."""
+
+    def run(self, out: Path, *, progress: bool = True) -> dict[str, Any]:
+        """Train what is missing in `out`, evaluate, and write `out`/record.json; see `comparison.run`.
+
+        Raises:
+            DataUnavailableError: if the images are neither on this machine nor to be downloaded.
+        """
+        return comparison.run(self.plan(), self.seeds, out, progress=progress)
+
+    def plan(self) -> comparison.Plan:
+        """The comparison, ready to run."""
+        own = self.subject
+        train, test = self.images()
+
+        def evaluate(model: Autoencoder, key: jax.Array) -> dict[str, Any]:
+            return self.evaluate(model, train, test, key)
+
+        origin = {"train": train.provenance, "test": test.provenance, "reductions": self.reductions()}
+        return comparison.Plan(
+            name=self.name,
+            settings=self.settings(),
+            candidates=self.candidates(train),
+            x_train=train.x,
+            evaluate=evaluate,
+            floors=evaluation.floors(train, test, own.rank),
+            data=origin | self.facts(train),
+            batch_size=own.batch_size,
+            learning_rate=own.learning_rate,
+            num_steps=own.num_steps,
+            checkpoints=self.checkpoints,
+        )
+
+
+Columns = Mapping[str, Mapping[str, str]]
+"""Title of a column to its cells by the name of the model."""
+
+
+def model_table(record: Mapping[str, Any], extra: Columns | None = None) -> str:
+    """One row per model: parameters, errors, active coefficients, KL divergence, convergence, then `extra` columns."""
+    extra = extra or {}
+    head = ["model", "parameters", "train %", "test %", "active", "KL (nats)", "still falls %", *extra]
+    rows = []
+    for name in comparison.model_names(record):
+        own = [r for r in record["results"] if r["model"] == name]
+        cells = [f"{own[0]['parameters']:,}", *error_cells(record, name), active_cell(record, name)]
+        kl = [None if v is None else sum(v) for v in comparison.of_model(record, name, "kl_per_coefficient")]
+        rows.append([name, *cells, mean_std(kl), falling_cell(own), *(column[name] for column in extra.values())])
+    return markdown_table(head, rows)
+
+
+def error_cells(record: Mapping[str, Any], name: str) -> list[str]:
+    """Training and test error of a model, in percent."""
+    return [mean_std(comparison.of_model(record, name, f"{part}_error")) for part in ("train", "test")]
+
+
+def active_cell(record: Mapping[str, Any], name: str) -> str:
+    """How many coefficients of a model are active, of how many."""
+    active = comparison.of_model(record, name, "active_units")
+    return f"{mean_std([sum(units) for units in active])} of {len(active[0])}" if active else "–"
+
+
+def falling_cell(results: list[dict[str, Any]]) -> str:
+    """By how much the loss still fell in the last tenth of the steps, in percent: near 0 for a run that converged."""
+    return mean_std([r["convergence"]["fall_in_last_tenth_percent"] for r in results])
+
+
+def divergence_remark(record: Mapping[str, Any]) -> str:
+    """Which models have runs that diverged, in words."""
+    sick = {name: 0 for name in comparison.model_names(record)}
+    for result in record["results"]:
+        sick[result["model"]] += not result["metrics"]
+    return ", ".join(f"{name}: {count} diverged" for name, count in sick.items() if count)
+
+
+def pictures(record: Mapping[str, Any], out: Path, train: Dataset) -> dict[str, go.Figure]:
+    """Test errors by seed, generated images and singular values of the first seed, from the checkpoints in `out`."""
+    seed = record["seeds"][0]
+    names = comparison.model_names(record)
+    models = comparison.load_models(record, out, seed)
+    key = jax.random.key(seed)
+    samples = [evaluation.generate(model, train, 12, key=key) for model in models.values()]
+    errors = {name: comparison.of_model(record, name, "test_error") for name in names}
+    values = {name: comparison.of_model(record, name, "singular_values") for name in models}
+    limits = (float(train.x.min()), float(train.x.max()))
+    return {
+        "errors": figures.seed_strip(errors, title="Test error by seed", floors=record["floors"]),
+        "samples": figures.image_grid(
+            np.concatenate(samples), 12, title=f"Generated, seed {seed}", row_names=list(models), limits=limits
+        ),
+        "singular_values": figures.sweep_lines(
+            {name: _positive(found[0]) for name, found in values.items()},
+            x=range(1, 1 + max(len(found[0]) for found in values.values())),
+            title=f"Singular values of the coefficients, seed {seed}",
+            axis_names=("number", "singular value / √N"),
+            logarithmic=True,
+        ),
+    }
+
+
+def _positive(values: list[float]) -> list[float | None]:
+    return [value if value > 0 else None for value in values]

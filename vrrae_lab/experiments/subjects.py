@@ -1,0 +1,112 @@
+"""What an experiment trains on: images by name, with the sizes of the models and the training that go with them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import jax
+
+from vrrae_lab import data as sources
+from vrrae_lab.data import Dataset
+
+TEST_KEY = 20250509  # one test set of bumps for all seeds and settings, so that their errors can be compared
+
+
+class Extent(StrEnum):
+    """How much of an experiment is run: all of it, what takes minutes, or what only shows that it works."""
+
+    FULL = "full"
+    FAST = "fast"
+    TINY = "tiny"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Images, and the settings of models and training that belong to them.
+
+    Attributes:
+        data: the name of the data set.
+        image_size: pixels per side.
+        num_train: training images.
+        num_test: test images.
+        latent_size: L of the models with a long latent vector.
+        rank: k, and the latent size of the others.
+        batch_size: images per step.
+        learning_rate: of AdaBelief, constant.
+        num_steps: updates per run.
+        vae_beta: weight of the KL divergence of models without an SVD, in the papers' loss.
+        vrrae_beta: likewise of models with one.
+    """
+
+    data: str
+    image_size: int
+    num_train: int
+    num_test: int
+    latent_size: int
+    rank: int
+    batch_size: int
+    learning_rate: float
+    num_steps: int
+    vae_beta: float
+    vrrae_beta: float
+
+    def images(self, data_dir: str | None = None, manual_dir: str | None = None) -> tuple[Dataset, Dataset]:
+        """Training and test images.
+
+        Raises:
+            DataUnavailableError: if they are neither on this machine nor to be downloaded.
+        """
+        if self.data == "bumps":
+            key = jax.random.key(TEST_KEY)
+            return sources.bumps(self.num_train, self.image_size), sources.bumps_test(
+                self.num_test, self.image_size, key=key
+            )
+        train, test = (
+            sources.load(self.data, split, count, data_dir=data_dir, manual_dir=manual_dir)
+            for split, count in (("train", self.num_train), ("test", self.num_test))
+        )
+        return train, test
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of one image."""
+        return self.image_size, self.image_size, 1
+
+    @property
+    def sizes(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Arguments of constructors: of a model with a latent vector of size k, and of one with the rank k of L."""
+        narrow = {"shape": self.shape, "latent_size": self.rank}
+        return narrow, {"shape": self.shape, "latent_size": self.latent_size, "rank": self.rank}
+
+
+# The papers' settings of bumps and MNIST (of MNIST's β, those by which its tables agree with each other); the digits
+# are in no paper. In the order of the fields: the full extent, the fast one, the tiny one.
+_SUBJECTS: dict[str, tuple[Subject, Subject, Subject]] = {
+    "bumps": (
+        Subject("bumps", 64, 100, 1000, 200, 2, 64, 1e-4, 1280, 1e-3, 1e-3),
+        Subject("bumps", 16, 100, 400, 64, 2, 64, 1e-3, 300, 1e-3, 1e-3),
+        Subject("bumps", 16, 100, 100, 8, 2, 16, 1e-3, 4, 1e-3, 1e-3),
+    ),
+    "digits": (
+        Subject("digits", 8, 1437, 360, 64, 8, 64, 1e-3, 2200, 1e-3, 1e-3),
+        Subject("digits", 8, 1437, 360, 64, 8, 64, 1e-3, 300, 1e-3, 1e-3),
+        Subject("digits", 8, 100, 100, 8, 2, 16, 1e-3, 4, 1e-3, 1e-3),
+    ),
+    "mnist": (
+        Subject("mnist", 28, 60_000, 10_000, 100, 16, 576, 1e-3, 2080, 1e-3, 1e-6),
+        Subject("mnist", 28, 2000, 500, 100, 16, 64, 1e-3, 124, 1e-3, 1e-6),
+        Subject("mnist", 28, 100, 100, 8, 2, 16, 1e-3, 4, 1e-3, 1e-6),
+    ),
+}
+NAMES = tuple(_SUBJECTS)
+
+
+def subject(name: str, extent: Extent = Extent.FULL) -> Subject:
+    """The settings that belong to a data set.
+
+    Raises:
+        ValueError: if the experiments know no data set of that name.
+    """
+    if name not in _SUBJECTS:
+        raise ValueError(f"data = {name!r} is unknown: the experiments know {', '.join(NAMES)}")
+    return _SUBJECTS[name][list(Extent).index(extent)]
