@@ -173,7 +173,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=10,
         name="pairs of one kept and one dropped direction",
-        source="RRAE, Eq. 2, and VRRAE, Eq. 3: their derivative, which neither states",
+        source="RRAE, Eq. 2, and VRRAE, Eq. 3, differentiated",
         statement=(
             r"Samples as columns: $\bar Y = U_k(\bar\alpha + S\alpha + X^T Y) + X\alpha$, where $X$ solves "
             r"$X\Lambda_k - RR^TX = (I - U_kU_k^T)\tilde U$ with $R = Y - U_k\alpha$ and "

@@ -286,7 +286,7 @@ CLAIMS: tuple[Claim, ...] = (
             "Two float32 numbers near the largest singular value that differ at all differ by more than 1e-8 of it, so "
             "the cut-off acts on exact ties only, and there it multiplies rounding errors by 1e11. Near ties keep "
             "their gradient of one over the gap. Even the gradient of the low-rank product, which has no singularity "
-            "at a kept tie, comes out wrong by orders of magnitude."
+            "at a kept tie, comes out wrong there by orders of magnitude."
         ),
         check=check_cut_off,
     ),
