@@ -80,7 +80,6 @@ MUTATIONS: list[tuple[int, str, Callable[[Patch], None]]] = [
     (17, "log density without its half", lambda p: density(p, lambda d: 2 * d)),
     (18, "papers' KL averaged", lambda p: loss(p, losses.PaperVariational, papers(mean_kl))),
     (18, "our KL summed", lambda p: loss(p, losses.Variational, summed)),
-    (18, "relative norm not relative", lambda p: norm(p, lambda s, x: 100 * jnp.sqrt(s))),
     (24, "KL without its half", lambda p: kl(p, lambda q: 2 * right_kl(q))),
     (24, "KL averaged over coefficients", lambda p: kl(p, lambda q: right_kl(q) / q.mean.shape[1])),
     (24, "log s in place of log s²", lambda p: kl(p, lambda q: right_kl(q) + 0.25 * q.log_variance)),

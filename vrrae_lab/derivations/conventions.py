@@ -9,6 +9,7 @@ convention there. It is found by least squares, without knowing how the loss was
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import equinox as eqx
@@ -222,20 +223,19 @@ def _batch_size(key: Key[Array, ""]) -> Evidence:
             outcomes = [loss(model, x, key=noise_key) for loss in terms]
             return [value for value, _ in outcomes], [parts["kl"] for _, parts in outcomes[1:]]
 
-        def kls(model: Autoencoder, batch: int) -> list[float]:
-            return [float(kl) for kl in jax.jit(lambda: terms_at(model, batch)[1])()]
+        def on_vae(vae: Autoencoder, batch: int) -> tuple[Array, list[list[Array]]]:
+            copied = [eqx.tree_at(lambda m: m.bottleneck, vae, _Copies(vae.bottleneck, n)) for n in (1, 2, 4)]
+            return jnp.stack(terms_at(vae, batch)[0]), [terms_at(model, batch)[1] for model in copied]
 
-        of_vae, weights = {}, []
+        papers, ours, weights = [], [], []
         for batch in (8, 64, 576):
-            values = _gradients(lambda model, batch=batch: (jnp.stack((both := terms_at(model, batch))[0]), both[1]))
-            rows, of_vae[batch, RANK] = values(vae)
+            rows, kls = _gradients(partial(on_vae, batch=batch))(vae)
             weights.append(weight_of_second(rows[2], rows[0], rows[1] - rows[0])[0] / batch)
-        for copies in (2, 4):
-            copied = eqx.tree_at(lambda m: m.bottleneck, vae, _Copies(vae.bottleneck, copies))
-            of_vae[64, copies * RANK] = kls(copied, 64)
-        of_vrrae = [kls(vrrae, batch)[1] / batch for batch in (8, 576)]
-    papers = [float(papers) / (batch * rank) for (batch, rank), (_, papers) in of_vae.items()]
-    ours = [float(ours) / rank for (_, rank), (ours, _) in of_vae.items()]
+            for rank, (our_kl, papers_kl) in zip((2, 4, 8), kls, strict=True):
+                papers.append(float(papers_kl) / (batch * rank))
+                ours.append(float(our_kl) / rank)
+        summed = jax.jit(lambda: [terms_at(vrrae, batch)[1][1] / batch for batch in (8, 576)])()
+        of_vrrae = [float(kl) for kl in summed]
     return Evidence(
         (
             Finding("VAE: papers' KL / (B k), B from 8 to 576, k from 2 to 8, spread", _spread(papers), "<", ROUNDING),
