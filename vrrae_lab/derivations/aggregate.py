@@ -178,6 +178,12 @@ def _learned_variance(bandwidth: float, hold: bool, count: int, *, key: Key[Arra
     return float(jnp.mean((scale * codes) ** 2))
 
 
+def _slope_far_away(bandwidth: float, count: int, *, key: Key[Array, ""]) -> float:
+    """How log q_h - log p changes outwards, 8 standard deviations of the prior away, with centres of the prior."""
+    kernels = density.KernelDensity(_codes(count, key=key), bandwidth)
+    return float(jax.grad(lambda z: kernels.log_density(z)[0] + jnp.sum(z**2) / 2)(jnp.full((1, 1), 8.0))[0, 0])
+
+
 def check_stop_gradient(key: Key[Array, ""]) -> Evidence:
     """Claim 21."""
     bandwidth, count = 0.6, 600
@@ -185,6 +191,7 @@ def check_stop_gradient(key: Key[Array, ""]) -> Evidence:
     expected = {True: 1 - bandwidth**2, False: w - bandwidth**2}
     with float64():
         variance = {hold: _learned_variance(bandwidth, hold, count, key=key) for hold in (True, False)}
+        slope = _slope_far_away(bandwidth, count, key=key)
     # the two outermost codes of `count` intervals carry the error of the mean of squares: about 3/count each
     error = 6 / count
     return Evidence(
@@ -199,6 +206,7 @@ def check_stop_gradient(key: Key[Array, ""]) -> Evidence:
                 )
                 for hold in (True, False)
             ),
+            Finding("slope of the loss outwards, for a point 8 standard deviations away", slope, "<", 0),
         )
     )
 
