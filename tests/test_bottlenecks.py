@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 
 from vrrae_lab.bottlenecks import (
+    Activations,
+    AdaptiveBasis,
     BatchBasis,
     Bottleneck,
     FixedBasis,
     Identity,
+    LinearStack,
     LowRank,
+    Sigmoid,
     Variational,
     VariationalLowRank,
 )
@@ -40,14 +44,32 @@ def bottlenecks(getkey):
         "variational": Variational(LATENT_SIZE, key=getkey()),
         "low rank": LowRank.of_rank(RANK),
         "variational low rank": VariationalLowRank(RANK, key=getkey()),
+        "linear stack": LinearStack(LATENT_SIZE, 3, key=getkey()),
+        "sigmoid": Sigmoid(),
+        "variational, f = I": Variational(LATENT_SIZE, mean_layer=eqx.nn.Identity(), key=getkey()),
+        "variational low rank, f trained": VariationalLowRank(
+            RANK, mean_layer=eqx.nn.Linear(RANK, RANK, key=getkey()), key=getkey()
+        ),
     }
 
 
+NAMES = [
+    "identity",
+    "variational",
+    "low rank",
+    "variational low rank",
+    "linear stack",
+    "sigmoid",
+    "variational, f = I",
+    "variational low rank, f trained",
+]
+
+
 def fixed(bottleneck, matrix):
-    return eqx.tree_at(lambda b: b.basis, bottleneck, FixedBasis(jnp.asarray(matrix)))
+    return bottleneck.on_basis(FixedBasis(jnp.asarray(matrix)))
 
 
-@pytest.mark.parametrize("name", ["identity", "variational", "low rank", "variational low rank"])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_bottleneck_answers_the_three_calls(bottlenecks, latents, getkey, name):
     bottleneck = bottlenecks[name]
     assert isinstance(bottleneck, Bottleneck)
@@ -122,7 +144,7 @@ def test_variational_low_rank_posterior_has_the_coefficients_as_mean(bottlenecks
     np.testing.assert_allclose(draw.latents, draw.posterior.sample(key=key) @ basis.T, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["low rank", "variational low rank"])
+@pytest.mark.parametrize("name", ["low rank", "variational low rank", "variational low rank, f trained"])
 def test_fixed_basis_is_the_batch_basis_on_the_same_data(bottlenecks, latents, getkey, name):
     bottleneck, key = bottlenecks[name], getkey()
     frozen = fixed(bottleneck, naive_basis(latents, RANK))
@@ -167,8 +189,164 @@ def test_batch_smaller_than_the_rank_is_refused(bottlenecks, latents, getkey, na
     assert frozen.encode(latents[:1]).mean.shape == (1, RANK)
 
 
+# ---- linear layers and a sigmoid
+
+
+def test_linear_stack_is_the_product_of_all_its_matrices(bottlenecks, latents, getkey):
+    stack = bottlenecks["linear stack"]
+    expected = np.asarray(latents, np.float64)
+    for layer in stack.layers:
+        assert layer.bias is None
+        expected = expected @ np.asarray(layer.weight, np.float64).T
+    draw = stack(latents, key=getkey())
+    np.testing.assert_allclose(draw.latents, expected, atol=1e-5)
+    np.testing.assert_array_equal(draw.posterior.mean, draw.latents)
+    assert len(stack.layers) == 3 and np.abs(expected).max() > 0.1
+    assert stack.decode(latents) is latents  # they stand before the latents, not behind
+
+
+def test_matrices_of_a_linear_stack_start_apart_and_all_learn(bottlenecks, latents):
+    stack = bottlenecks["linear stack"]
+    first, second, third = (layer.weight for layer in stack.layers)
+    assert not np.any(first == second) and not np.any(second == third) and not np.any(first == third)
+    gradient = eqx.filter_grad(lambda stack: jnp.sum(stack.encode(latents).mean ** 2))(stack)
+    y = np.asarray(latents, np.float64)
+    a, b, c = (np.asarray(w, np.float64) for w in (first, second, third))
+    out = 2 * y @ a.T @ b.T @ c.T
+    for found, expected in zip(
+        gradient.layers,
+        ((out @ c @ b).T @ y, (out @ c).T @ (y @ a.T), out.T @ (y @ a.T @ b.T)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found.weight, expected, atol=1e-4)
+        assert np.abs(expected).max() > 0.1
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_linear_stack_without_a_matrix_is_refused(getkey, count):
+    with pytest.raises(ValueError, match=f"num_matrices = {count}: use 1 or more"):
+        LinearStack(LATENT_SIZE, count, key=getkey())
+
+
+def test_sigmoid_gives_activations_and_keeps_what_they_were_made_of(latents, getkey):
+    draw = Sigmoid()(latents, key=getkey())
+    assert isinstance(draw.posterior, Activations)
+    np.testing.assert_allclose(draw.latents, 1 / (1 + np.exp(-np.asarray(latents))), rtol=1e-5)
+    np.testing.assert_array_equal(draw.posterior.sample(key=getkey()), draw.latents)
+    np.testing.assert_array_equal(draw.posterior.logits, latents)
+    assert Sigmoid().decode(draw.latents) is draw.latents
+
+
+# ---- mean layers
+
+
+def test_variational_with_f_the_identity_has_the_latents_as_mean(bottlenecks, latents, getkey):
+    key = getkey()
+    both = Variational(LATENT_SIZE, key=key), Variational(LATENT_SIZE, mean_layer=eqx.nn.Identity(), key=key)
+    plain, identity = (bottleneck.encode(latents) for bottleneck in both)
+    np.testing.assert_array_equal(identity.mean, latents)
+    np.testing.assert_array_equal(identity.log_variance, plain.log_variance)  # the same g from the same key
+    assert len(jax.tree.leaves(both[1])) == 2  # and no f to train
+
+
+def test_variational_low_rank_with_a_trained_f(bottlenecks, latents, getkey):
+    bottleneck, key = bottlenecks["variational low rank, f trained"], getkey()
+    basis = naive_basis(latents, RANK)
+    draw, f, g = bottleneck(latents, key=key), bottleneck.mean_layer, bottleneck.log_variance_layer
+    alpha = np.asarray(latents) @ basis
+    np.testing.assert_allclose(draw.posterior.mean, alpha @ f.weight.T + f.bias[None], atol=1e-5)
+    np.testing.assert_allclose(draw.posterior.log_variance, alpha @ g.weight.T + g.bias[None], atol=1e-5)
+    np.testing.assert_allclose(draw.latents, draw.posterior.sample(key=key) @ basis.T, atol=1e-5)
+
+
+def test_basis_of_another_rank_is_refused(getkey):
+    with pytest.raises(ValueError, match="rank = 2, but the basis has rank 3"):
+        VariationalLowRank(2, basis=BatchBasis(3), key=getkey())
+
+
+# ---- a rank that changes
+
+
+@pytest.mark.parametrize("active", [1, 2, 4])
+def test_adaptive_basis_is_the_truncation_to_its_active_rank(x64, getkey, active):
+    """Value and gradient."""
+    y = jax.random.normal(getkey(), (BATCH, LATENT_SIZE))
+    weights = jax.random.normal(getkey(), (BATCH, LATENT_SIZE))
+
+    def value(latents, basis):
+        return jnp.sum(weights * LowRank(basis)(latents, key=jax.random.key(0)).latents ** 2)
+
+    fixed_rank = LowRank.of_rank(active).basis
+    found, expected = (jax.value_and_grad(value)(y, basis) for basis in (AdaptiveBasis(4, active), fixed_rank))
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-10)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-8)
+    basis, coefficients = AdaptiveBasis(4, active).project(y)
+    np.testing.assert_array_equal(basis[:, active:], 0)
+    np.testing.assert_array_equal(coefficients[:, active:], 0)
+    np.testing.assert_allclose(coefficients[:, :active], y @ naive_basis(y, active), atol=1e-8)
+
+
+def test_inactive_coefficients_of_a_variational_low_rank_cost_and_do_nothing(latents, getkey):
+    layers = {"mean_layer": eqx.nn.Linear(4, 4, key=getkey())}
+    bottleneck, key = VariationalLowRank(4, basis=AdaptiveBasis(4, 2), key=getkey(), **layers), getkey()
+    draw = bottleneck(latents, key=key)
+    np.testing.assert_array_equal(draw.posterior.mean[:, 2:], 0)
+    np.testing.assert_array_equal(draw.posterior.kl()[:, 2:], 0)
+    assert np.abs(draw.posterior.kl()[:, :2]).min() > 0
+    z = np.asarray(draw.posterior.sample(key=key))
+    assert np.abs(z[:, 2:]).max() > 0.1  # noise that must not reach the decoder
+    np.testing.assert_allclose(draw.latents, z[:, :2] @ naive_basis(latents, 2).T, atol=1e-5)
+
+    def value(bottleneck):
+        draw = bottleneck(latents, key=key)
+        return jnp.sum(draw.posterior.kl()) + jnp.sum(draw.latents**2)
+
+    gradient = eqx.filter_grad(value)(bottleneck)
+    for layer in (gradient.mean_layer, gradient.log_variance_layer):
+        np.testing.assert_array_equal(layer.weight[2:], 0)
+        np.testing.assert_array_equal(layer.weight[:, 2:], 0)
+        np.testing.assert_array_equal(layer.bias[2:], 0)
+        assert np.abs(layer.weight[:2, :2]).min() > 0
+
+
+def test_fixed_basis_of_fewer_directions_takes_the_first_of_f_and_g(latents, getkey):
+    layers = {"mean_layer": eqx.nn.Linear(4, 4, key=getkey())}
+    adaptive = VariationalLowRank(4, basis=AdaptiveBasis(4, 2), key=getkey(), **layers)
+    small = adaptive.on_basis(FixedBasis(jnp.asarray(naive_basis(latents, 2))))
+    expected, found = adaptive.encode(latents), small.encode(latents)
+    np.testing.assert_allclose(found.mean, expected.mean[:, :2], atol=1e-5)
+    np.testing.assert_allclose(found.log_variance, expected.log_variance[:, :2], atol=1e-5)
+    assert small.log_variance_layer.out_features == 2
+
+
+def test_another_active_rank_does_not_compile_again(latents):
+    traces = []
+
+    @eqx.filter_jit
+    def rank(basis, latents):
+        traces.append(basis)
+        return basis.project(latents)[1]
+
+    for active in range(1, 5):
+        assert np.count_nonzero(rank(AdaptiveBasis(4, active), latents)) == active * BATCH
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize("active", [0, 5, -1])
+def test_active_rank_out_of_range_is_refused(active):
+    with pytest.raises(ValueError, match=f"active = {active}: use 1 to 4"):
+        AdaptiveBasis(4, active)
+
+
+def test_adaptive_basis_belongs_to_a_batch(latents):
+    with pytest.raises(ValueError, match=r"call freeze_basis\(model, x_train\) first"):
+        LowRank(AdaptiveBasis(4)).decode(jnp.zeros((3, 4)))
+    with pytest.raises(ValueError, match="rank = 4 .*batch 3"):
+        LowRank(AdaptiveBasis(4, 1)).encode(latents[:3])
+
+
 @pytest.mark.parametrize("rank", [0, -2])
 def test_rank_below_one_is_refused(getkey, rank):
-    for make in (BatchBasis, LowRank.of_rank, lambda rank: VariationalLowRank(rank, key=getkey())):
+    for make in (BatchBasis, AdaptiveBasis, LowRank.of_rank, lambda rank: VariationalLowRank(rank, key=getkey())):
         with pytest.raises(ValueError, match=f"rank = {rank}: keep 1"):
             make(rank)

@@ -1,6 +1,7 @@
 """The autoencoder class, its named constructors, and freezing a basis."""
 
 import math
+from contextlib import nullcontext
 
 import equinox as eqx
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import linear_nets
 
 from vrrae_lab import models, nets
 from vrrae_lab.bottlenecks import Activations, FixedBasis, Identity, LowRank, Variational, VariationalLowRank
@@ -47,9 +49,14 @@ VARIATIONAL = {"vae", "vae_identity", "beta_tcvae", "vrrae", "rrae_vae", "adapti
 
 
 @pytest.fixture(scope="module")
-def convolutional():
-    """All models as their constructors make them."""
-    return {name: build(name, {"shape": SHAPE} | ARGUMENTS[name], key=jax.random.key(0)) for name in CONSTRUCTORS}
+def built():
+    """All models: four as their constructors make them, the others with linear nets, to compile less."""
+    return {name: make(name, seed=0) for name in CONSTRUCTORS}
+
+
+def make(name, seed):
+    with nullcontext() if name in ("ae", "vae", "rrae", "vrrae") else linear_nets():
+        return build(name, {"shape": SHAPE} | ARGUMENTS[name], key=jax.random.key(seed))
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +122,8 @@ def test_parameter_counts_are_the_papers(shape, latent_size, rank, encoder_pixel
 
 
 @pytest.mark.parametrize("name", CONSTRUCTORS)
-def test_one_pass_and_its_parts(convolutional, x, getkey, name):
-    model, code = convolutional[name], (len(x), CODE_SIZE[name])
+def test_one_pass_and_its_parts(built, x, getkey, name):
+    model, code = built[name], (len(x), CODE_SIZE[name])
     x_hat, posterior = eqx.filter_jit(model)(x, key=getkey())
     assert x_hat.shape == x.shape and x_hat.dtype == np.float32
     assert posterior.mean.shape == code
@@ -131,9 +138,9 @@ def test_one_pass_and_its_parts(convolutional, x, getkey, name):
 
 
 @pytest.mark.parametrize("name", ["ae", "vrrae"])
-def test_squared_error_is_that_of_the_pass_with_the_same_key(convolutional, x, getkey, monkeypatch, name):
+def test_squared_error_is_that_of_the_pass_with_the_same_key(built, x, getkey, monkeypatch, name):
     """Value and gradient, for a batch of several parts and a rest."""
-    model, key = convolutional[name], getkey()
+    model, key = built[name], getkey()
     monkeypatch.setattr(nets, "PIXELS_AT_A_TIME", 5 * math.prod(model.shape[:2]))
     assert nets.microbatch_size(model.shape) == 5 and len(x) > 5 and len(x) % 5
 
@@ -159,23 +166,37 @@ def test_full_rank_low_rank_model_is_the_autoencoder(getkey):
 # ------------------------------------------------------------------------------------------------------ randomness
 
 
+@pytest.mark.parametrize(
+    "family", [("vae", "vae_identity", "beta_tcvae"), ("vrrae", "rrae_vae", "adaptive_vrrae"), ("ae", "contractive_ae")]
+)
+def test_a_model_and_its_ablation_start_from_the_same_numbers(family):
+    def of(name):
+        model = build(name, {"shape": SHAPE} | ARGUMENTS[name], key=jax.random.key(4))
+        parts = model.encoder, model.decoder, getattr(model.bottleneck, "log_variance_layer", None)
+        return numbers(parts)
+
+    with linear_nets():
+        first, *others = map(of, family)
+    for other in others:
+        assert all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
 def numbers(model):
     """Those that are trained, drawn with the key."""
     return [np.asarray(leaf) for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))]
 
 
 @pytest.mark.parametrize("name", CONSTRUCTORS)
-def test_initial_weights_are_a_function_of_the_key(convolutional, name):
-    arguments = {"shape": SHAPE} | ARGUMENTS[name]
-    again, other = (build(name, arguments, key=jax.random.key(seed)) for seed in range(2))
-    for a, b, c in zip(numbers(convolutional[name]), numbers(again), numbers(other), strict=True):
+def test_initial_weights_are_a_function_of_the_key(built, name):
+    again, other = (make(name, seed) for seed in range(2))
+    for a, b, c in zip(numbers(built[name]), numbers(again), numbers(other), strict=True):
         np.testing.assert_array_equal(a, b)
         assert not np.any(a == c)
 
 
 @pytest.mark.parametrize("name", CONSTRUCTORS)
-def test_no_two_parts_start_from_the_same_numbers(convolutional, name):
-    leaves = [leaf.ravel() for leaf in numbers(convolutional[name]) if leaf.size > 1]
+def test_no_two_parts_start_from_the_same_numbers(built, name):
+    leaves = [leaf.ravel() for leaf in numbers(built[name]) if leaf.size > 1]
     starts = [leaf[:2] / leaf[0] for leaf in leaves]  # arrays drawn with one key are multiples of each other
     for i, start in enumerate(starts):
         assert not any(np.allclose(start, other, rtol=1e-6) for other in starts[:i])
@@ -293,6 +314,14 @@ def test_images_of_another_shape_are_refused(unchecked, getkey, shape):
         ("vrrae", {"latent_size": 4, "rank": 0}, "rank = 0 and latent_size = 4"),
         ("rrae", {"latent_size": 0, "rank": 1}, "rank = 1 and latent_size = 0"),
         ("vrrae", {"latent_size": 0, "rank": 0}, "rank = 0 and latent_size = 0"),
+        ("vae_identity", {"latent_size": 0}, "latent_size = 0: use 1 or more"),
+        ("sparse_ae", {"latent_size": 0}, "latent_size = 0: use 1 or more"),
+        ("lorae", {"latent_size": 0}, "latent_size = 0: use 1 or more"),
+        ("irmae", {"latent_size": 0, "num_matrices": 2}, "latent_size = 0: use 1 or more"),
+        ("irmae", {"latent_size": 4, "num_matrices": 0}, "num_matrices = 0: use 1 or more"),
+        ("rrae_vae", {"latent_size": 4, "rank": 5}, "rank = 5 and latent_size = 4"),
+        ("adaptive_rrae", {"latent_size": 4, "rank": 5}, "rank = 5 and latent_size = 4"),
+        ("adaptive_vrrae", {"latent_size": 4, "rank": 0}, "rank = 0 and latent_size = 4"),
         ("ae", {"latent_size": 2, "shape": (3, 8, 1)}, r"shape = \(3, 8, 1\): .*at least 4×4"),
         ("vrrae", {"latent_size": 4, "rank": 2, "shape": (28, 28)}, r"shape = \(28, 28\): .*x\[..., None\]"),
     ],
@@ -311,10 +340,11 @@ def test_shape_may_be_a_list(unchecked, getkey):
 
 
 @pytest.mark.parametrize("name", CONSTRUCTORS)
-def test_recipe_builds_the_same_model_again(convolutional, name):
-    model = convolutional[name]
+def test_recipe_builds_the_same_model_again(built, name):
+    model = built[name]
     assert model.recipe == (name, tuple(({"shape": SHAPE} | ARGUMENTS[name]).items()))
-    again = build(model.recipe.constructor, dict(model.recipe.arguments), key=jax.random.key(0))
+    with nullcontext() if name in ("ae", "vae", "rrae", "vrrae") else linear_nets():
+        again = build(model.recipe.constructor, dict(model.recipe.arguments), key=jax.random.key(0))
     assert jax.tree.structure(model) == jax.tree.structure(again)
     assert all(np.array_equal(a, b) for a, b in zip(numbers(model), numbers(again), strict=True))
 

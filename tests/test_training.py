@@ -253,6 +253,78 @@ def test_trains_in_another_thread(start: Autoencoder) -> None:
     assert_same_model(results[0][0], train(start)[0])
 
 
+# ---- a callback
+
+
+class Recorder:
+    """Adds 1 to a bias at every call; keeps what it has been given."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.calls: list[tuple[int, Autoencoder, dict[str, np.ndarray]]] = []
+
+    def __call__(self, step: int, model: Autoencoder, terms: dict[str, np.ndarray]) -> Autoencoder:
+        self.calls.append((step, model, terms))
+        return eqx.tree_at(lambda m: m.decoder.linear.bias, model, replace_fn=lambda bias: bias + 1)
+
+
+@pytest.mark.parametrize("seconds_between_reports", [0.0, 1e9])
+def test_callback_is_called_at_its_steps_with_the_terms_since(
+    seconds_between_reports: float, start: Autoencoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_REPORTS", seconds_between_reports)
+    recorder = Recorder(5)
+    _, history = train(start, num_steps=20, callback=recorder)
+    assert [step for step, _, _ in recorder.calls] == [5, 10, 15]  # not at 20, when nothing is left to train
+    assert history.num_steps == 20
+    for step, _, terms in recorder.calls:
+        assert set(terms) == set(history.terms)
+        for name, values in terms.items():
+            np.testing.assert_array_equal(values, history.terms[name][step - 5 : step])
+
+
+def test_training_goes_on_with_what_the_callback_returns(start: Autoencoder) -> None:
+    recorder = Recorder(3)
+    found, _ = train(start, optimizer=optax.sgd(0.0), callback=recorder)  # steps 3 and 6 of 7
+    np.testing.assert_allclose(found.decoder.linear.bias, start.decoder.linear.bias + 2, rtol=1e-6)
+    np.testing.assert_array_equal(found.encoder.linear.weight, start.encoder.linear.weight)
+
+
+def test_callback_may_keep_the_models_it_sees_and_returns(start: Autoencoder) -> None:
+    recorder = Recorder(3)
+    train(start, callback=recorder)
+    expected, _ = train(start, num_steps=3)
+    assert_same_model(recorder.calls[0][1], expected)
+    assert np.isfinite(recorder.calls[1][1].decoder.linear.bias).all()
+
+
+def test_callback_that_changes_nothing_changes_nothing(start: Autoencoder) -> None:
+    class Onlooker(Recorder):
+        def __call__(self, step: int, model: Autoencoder, terms: dict[str, np.ndarray]) -> Autoencoder:
+            self.calls.append((step, model, terms))
+            return model
+
+    onlooker = Onlooker(2)
+    found, history = train(start, num_steps=23, callback=onlooker)
+    wanted, wanted_history = train(start, num_steps=23)
+    assert len(onlooker.calls) == 11
+    assert_same_model(found, wanted)
+    np.testing.assert_array_equal(history.terms["loss"], wanted_history.terms["loss"])
+
+
+def test_callback_is_not_called_once_the_run_is_over(start: Autoencoder) -> None:
+    recorder = Recorder(1)
+    with pytest.warns(UserWarning, match="the loss became"):
+        _, history = train(start, X * np.float32(1e30), num_steps=30, callback=recorder)
+    assert len(recorder.calls) == history.num_steps - 1
+
+
+@pytest.mark.parametrize("every", [0, -3])
+def test_callback_without_an_interval_is_refused(every: int, start: Autoencoder) -> None:
+    with pytest.raises(ValueError, match=f"callback.every = {every}: use 1 step or more"):
+        train(start, callback=Recorder(every))
+
+
 # ---- interruption
 
 

@@ -139,8 +139,7 @@ def fit(
             bar.set_postfix({name: f"{values[-1]:.4g}" for name, values in chunks[-1].items()}, refresh=False)
             stopped = _reason_to_stop(chunks[-1]["loss"], step, interrupt)
             if callback is not None and step == next_call < num_steps and stopped == "finished":
-                model = callback(step, _copy(state[0]), _last(chunks, every))
-                state = (_copy(model), state[1])
+                state = (_copy(callback(step, state[0], _last(chunks, every))), state[1])
     seconds = time.perf_counter() - started - compile_seconds
     return state[0], History(_last(chunks, step), stopped, seconds, compile_seconds)
 

@@ -1,5 +1,7 @@
 """Losses that add to the reconstruction a penalty on the latents: sparse, contractive, of low rank."""
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -66,7 +68,7 @@ def _divergence_from_mean_activation(rho: Array, logits: Array) -> Array:
 
     By sums of logarithms, so that it and its gradient stay finite and right where activations round to 0 or 1.
     """
-    count = jnp.log(jnp.float32(len(logits))).astype(logits.dtype)
+    count = math.log(len(logits))
     log_on = jax.nn.logsumexp(jax.nn.log_sigmoid(logits), axis=0) - count
     log_off = jax.nn.logsumexp(jax.nn.log_sigmoid(-logits), axis=0) - count
     return rho * (jnp.log(rho) - log_on) + (1 - rho) * (jnp.log1p(-rho) - log_off)
