@@ -78,8 +78,11 @@ TINY_BUMPS = Bumps(
 )
 
 
-def _sgd(learning_rate: float) -> optax.GradientTransformation:
-    """Gradient descent whose rate, like that of `experiments.optimizer.adabelief`, is a number of the step."""
+def _sign_descent(learning_rate: float) -> optax.GradientTransformation:
+    """Descent by the signs of the gradient, which no loss lets diverge.
+
+    Its rate, like that of `experiments.optimizer.adabelief`, is a number of the step.
+    """
     return optax.GradientTransformation(_no_state, jax.tree_util.Partial(_descend, jnp.asarray(learning_rate)))
 
 
@@ -88,12 +91,12 @@ def _no_state(parameters: Any) -> optax.EmptyState:
 
 
 def _descend(rate: jax.Array, gradient: Any, state: Any, parameters: Any = None) -> tuple[Any, Any]:
-    return jax.tree.map(lambda g: -rate * g, gradient), state
+    return jax.tree.map(lambda g: -rate * jnp.sign(g), gradient), state
 
 
 @contextmanager
 def quick_experiments() -> Iterator[None]:
     """Linear nets and one simple optimiser, so that a step compiles fast, and once a model instead of once a run."""
     with linear_nets(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "adabelief", _sgd)
+        patch.setattr(comparison, "adabelief", _sign_descent)
         yield

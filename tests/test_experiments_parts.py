@@ -1,6 +1,6 @@
 """What the experiments are made of: optimiser, files, subjects, measures, counted operations, timing."""
 
-import dataclasses
+import functools
 import itertools
 from typing import Any
 
@@ -95,10 +95,22 @@ def test_files_are_named_by_the_model(name: str, wanted: str) -> None:
 
 def test_models_that_would_share_files_are_refused() -> None:
     one = Candidate("ae", {}, Reconstruction())
-    plan: Any = dict.fromkeys([field.name for field in dataclasses.fields(comparison.Plan)], 1)
+    x = np.zeros((1, 4, 4, 1))
+    plan = functools.partial(
+        comparison.Plan,
+        "p",
+        {},
+        x_train=x,
+        evaluate=dict,
+        floors={},
+        data={},
+        batch_size=1,
+        learning_rate=1.0,
+        num_steps=1,
+    )
     with pytest.raises(ValueError, match="'IRMAE 2' and 'IRMAE \\(2\\)' would both write files irmae-2-"):
-        comparison.Plan(**plan | {"candidates": {"IRMAE (2)": one, "AE": one, "IRMAE 2": one}})
-    comparison.Plan(**plan | {"candidates": {"IRMAE (2)": one, "IRMAE (4)": one}})
+        plan({"IRMAE (2)": one, "AE": one, "IRMAE 2": one})
+    plan({"IRMAE (2)": one, "IRMAE (4)": one})
 
 
 # ---- subjects

@@ -81,8 +81,9 @@ class Study(ABC):
         return self.subject.images(self.data_dir, self.manual_dir)
 
     def settings(self) -> dict[str, Any]:
-        """What decides each run, with the subject's numbers in place of its name alone."""
-        return settings_of(self) | asdict(self.subject)
+        """What decides each run, with the subject's numbers in place of its name alone; JSON-ready."""
+        settings = settings_of(self) | asdict(self.subject)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
 
     def reductions(self) -> list[str]:
         """What is less, or other, than in the full setting on the same data."""
