@@ -141,8 +141,8 @@ CLAIMS: tuple[Claim, ...] = (
         r"$\sum_b \alpha_{bj}^2 = \sigma_j^2$.",
         verdict=Verdict.CONDITIONAL,
         explanation=r"True summed over exactly the batch that was decomposed, since the columns $v_j$ have norm 1. "
-        r"One sample's part is $\tfrac12 \sum_j \sigma_j^2 v_{bj}^2$, which depends on the sample; with a fixed basis, or "
-        "one that comes from other data the singular values do not give the sum.",
+        r"One sample's part is $\tfrac12 \sum_j \sigma_j^2 v_{bj}^2$, which depends on the sample; with a fixed basis, "
+        "or one that comes from other data the singular values do not give the sum.",
         check=check_eq_7,
     ),
     Claim(
