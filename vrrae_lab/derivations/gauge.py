@@ -7,6 +7,7 @@ $\sum_b \alpha_{bj}^2 + \sum_b s_{bj}^2 - N$, which has to vanish where the loss
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -32,7 +33,7 @@ BATCH, SHAPE, HIDDEN, TINY_LATENT_SIZE, RANK = 40, (7, 1, 1), 8, 6, 3
 BETA = 0.7
 
 
-def rescaled(model: Autoencoder, on_latents: Array, undone: Array, scales: Array) -> Autoencoder:
+def rescaled(model: Any, on_latents: Array, undone: Array, scales: Array) -> Autoencoder:
     """The model with a matrix applied to its latents, and all that follows adapted so that no image changes.
 
     Args:
@@ -91,7 +92,7 @@ def _slopes(change: Callable, x: Array, beta: float, scales: Array, key: Key[Arr
     return jax.tree.map(np.asarray, jax.jit(jax.jacrev(terms))(scales))
 
 
-def excess(model: Autoencoder, x: Array) -> np.ndarray:
+def excess(model: Any, x: Array) -> np.ndarray:
     """sigma_j²/N + mean s_j² - 1 of each coefficient of this batch."""
     svd = linalg.truncated_svd(model.encoder(x), RANK)
     variances = np.exp(np.asarray(jax.vmap(model.bottleneck.log_variance_layer)(svd.coefficients)))
@@ -111,7 +112,7 @@ def slope_of_the_kl() -> int:
     return terms_left(kl.diff(scale).subs(scale, 1) - sum(alpha**2 for alpha in alphas) - sum(variances) + 3)
 
 
-def tiny_vrrae(key: Key[Array, ""]) -> Autoencoder:
+def tiny_vrrae(key: Key[Array, ""]) -> Any:
     """An untrained VRRAE of small nets, whose variances depend on the sample."""
     bottleneck_key, nets_key = jax.random.split(key)
     return tiny_autoencoder(

@@ -53,7 +53,7 @@ def noise_energy(log_variance: Array, directions: Array) -> Array:
     return jnp.sum(jnp.exp(log_variance) * jnp.sum(directions**2, axis=1))
 
 
-def expected_loss(model: Linear, x: Array, beta: float, project: Project) -> Array:
+def expected_loss(model: Linear, x: Array, beta: float | Array, project: Project) -> Array:
     """The loss of the module's docstring."""
     basis, coefficients = project(x @ model.encoder)
     directions = basis.T @ model.decoder

@@ -32,6 +32,12 @@ def relative_error(value: np.ndarray | Array | float, reference: np.ndarray | Ar
     return float(np.abs(value - reference).max() / np.abs(reference).max())
 
 
+def standard_errors(draws: np.ndarray, expected: float) -> float:
+    """Distance of the mean of independent draws from what is expected, in its standard errors; NaN if none varies."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(abs(draws.mean() - expected) / (draws.std() / len(draws) ** 0.5))
+
+
 def constancy(coefficients: Float[np.ndarray, "batch rank"]) -> Float[np.ndarray, " rank"]:
     r"""The part of each coefficient's sum of squares that is its mean's, $N \bar\alpha_j^2 / \sum_b \alpha_{bj}^2$.
 
