@@ -165,11 +165,10 @@ CLAIMS: tuple[Claim, ...] = (
         statement=r"Where the loss of a VRRAE is stationary, $\sigma_j^2 / N + \frac1N \sum_b s_{bj}^2 = 1$ for every "
         r"$j \le k$.",
         verdict=Verdict.CONDITIONAL,
-        explanation=r"True for $\beta > 0$ on the full batch with linear layers around the bottleneck, whatever lies "
-        r"beyond them and whatever the noise: scaling direction $j$ before and undoing it after changes the KL "
-        r"divergence alone. The value of $\beta > 0$ does not enter, so singular values that shrink with it have "
-        r"more noise, or less training. Over batches with bases of their own only the sum over $j$ is fixed, on "
-        "average.",
+        explanation=r"True for $\beta > 0$ on the full batch, distinct singular values and linear layers on both sides of "
+        r"the bottleneck, whatever lies beyond them: scaling direction $j$ before and undoing it after changes the KL "
+        r"divergence alone. The value of $\beta > 0$ does not enter, so singular values that shrink with it have more "
+        r"noise, or less training. Over batches with bases of their own only the sum over $j$ is fixed.",
         check=check_scale_gauge,
     ),
 )

@@ -89,7 +89,7 @@ def check_eq_7(key: Key[Array, ""]) -> Evidence:
 
 def norms_of_draws(posterior: gaussian.DiagonalGaussian, key: Key[Array, ""]) -> Float[np.ndarray, "draws rank"]:
     """Norm over the batch of each sampled coefficient, one row per draw of the whole batch."""
-    draws = jax.vmap(lambda k: posterior.sample(key=k))(jax.random.split(key, DRAWS))
+    draws = jax.jit(jax.vmap(lambda k: posterior.sample(key=k)))(jax.random.split(key, DRAWS))
     return np.linalg.norm(np.asarray(draws), axis=1)
 
 
@@ -111,7 +111,7 @@ def check_order_of_samples(key: Key[Array, ""]) -> Evidence:
         variances = np.broadcast_to(1 - squares, (DRAWN_BATCH, DRAWN_RANK))
         at_prior = gaussian.DiagonalGaussian(svd.coefficients, jnp.log(variances))
         norms = norms_of_draws(at_prior, keys[0])
-        smallest_gap = -np.diff(np.asarray(svd.singular_values)).max()
+        smallest_gap = np.abs(np.diff(np.asarray(svd.singular_values))).min()
         quiet = jnp.full(variances.shape, 2 * np.log(smallest_gap / 20))
         quiet_norms = norms_of_draws(gaussian.DiagonalGaussian(svd.coefficients, quiet), keys[1])
         z = np.asarray(at_prior.sample(key=keys[1]))
