@@ -165,7 +165,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement=r"Where the loss of a VRRAE is stationary, $\sigma_j^2 / N + \frac1N \sum_b s_{bj}^2 = 1$ for every "
         r"$j \le k$.",
         verdict=Verdict.CONDITIONAL,
-        explanation=r"True for $\beta > 0$ on the full batch, distinct singular values and linear layers on both sides of "
+        explanation=r"True for $\beta > 0$ on the full batch, distinct singular values and linear layers around "
         r"the bottleneck, whatever lies beyond them: scaling direction $j$ before and undoing it after changes the KL "
         r"divergence alone. The value of $\beta > 0$ does not enter, so singular values that shrink with it have more "
         r"noise, or less training. Over batches with bases of their own only the sum over $j$ is fixed.",

@@ -87,10 +87,12 @@ def minimise(start: Linear, x: Array, beta: float, project: Project) -> tuple[Li
     return unravel(jnp.asarray(found.x)), float(found.fun)
 
 
-def descend(start: Linear, x: Array, beta: float, project: Project, steps: int) -> Linear:
-    """Gradient steps of a length that is bounded and falls to zero: they also settle where the gradient jumps.
+def descend(starts: list[Linear], x: Array, beta: float, project: Project, steps: int) -> Linear:
+    """The best of what gradient steps find from these starts, steps of a length that is bounded and falls to zero.
 
-    The truncated SVD's does where the last kept and the first dropped singular value meet, as they do in a collapse.
+    Such steps also settle where the gradient jumps. The truncated SVD's does where the last kept and the first dropped
+    singular value meet, as they do in a collapse. They may settle above the minimum where two kept ones meet: neither
+    can pass the other with the noise that belongs to its place.
     """
     length = optax.cosine_decay_schedule(3e-2, steps)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(length))
@@ -101,7 +103,12 @@ def descend(start: Linear, x: Array, beta: float, project: Project, steps: int) 
         updates, opt_state = optimizer.update(gradient, opt_state)
         return (optax.apply_updates(model, updates), opt_state), None
 
-    return jax.jit(lambda model: jax.lax.scan(step, (model, optimizer.init(model)), None, length=steps)[0][0])(start)
+    def run(model: Linear) -> tuple[Linear, Array]:
+        model = jax.lax.scan(step, (model, optimizer.init(model)), None, length=steps)[0][0]
+        return model, expected_loss(model, x, beta, project)
+
+    models, values = jax.jit(jax.vmap(run))(Linear(*map(jnp.stack, zip(*starts, strict=True))))
+    return Linear(*(part[jnp.argmin(values)] for part in models))
 
 
 def random_data(random: np.random.Generator, ratio: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
