@@ -35,7 +35,7 @@ def without_block(monkeypatch):
         return TRUNCATED(latents, rank, within_block=False, method=method)
 
     monkeypatch.setattr(linalg, "truncated_svd", altered)
-    monkeypatch.setattr(bottlenecks, "truncated_svd", altered)
+    monkeypatch.setattr(bottlenecks.bases, "truncated_svd", altered)
 
 
 def with_block(monkeypatch):
@@ -45,7 +45,7 @@ def with_block(monkeypatch):
         return TRUNCATED(latents, rank, within_block=True, method=method)
 
     monkeypatch.setattr(linalg, "truncated_svd", altered)
-    monkeypatch.setattr(bottlenecks, "truncated_svd", altered)
+    monkeypatch.setattr(bottlenecks.bases, "truncated_svd", altered)
 
 
 def without_sign_convention(monkeypatch):

@@ -65,14 +65,14 @@ def shortcut(patch: Patch, derivative: Callable[[Any], Any]) -> None:
 
 
 MUTATIONS: list[tuple[int, str, Callable[[Patch], None]]] = [
-    (38, "smoothed root", lambda p: norm(p, lambda s, x: 100 * jnp.sqrt(s + 1e-6) / jnp.linalg.norm(x.ravel()))),
-    (38, "plain root", lambda p: norm(p, lambda s, x: 100 * jnp.sqrt(s) / jnp.linalg.norm(x.ravel()))),
-    (38, "squared", lambda p: norm(p, lambda s, x: 100 * s / jnp.sum(x**2))),
-    (39, "test set on the diagonal", diagonal_test_set),
-    (39, "test set in a quarter of the square", half_the_square),
-    (39, "diagonal set with independent coordinates", independent_diagonal),
-    (40, "latents through a sigmoid", sigmoid_encoder),
-    (40, "derivative of tanh", lambda p: shortcut(p, lambda h: 1 - h**2)),
+    (34, "smoothed root", lambda p: norm(p, lambda s, x: 100 * jnp.sqrt(s + 1e-6) / jnp.linalg.norm(x.ravel()))),
+    (34, "plain root", lambda p: norm(p, lambda s, x: 100 * jnp.sqrt(s) / jnp.linalg.norm(x.ravel()))),
+    (34, "squared", lambda p: norm(p, lambda s, x: 100 * s / jnp.sum(x**2))),
+    (35, "test set on the diagonal", diagonal_test_set),
+    (35, "test set in a quarter of the square", half_the_square),
+    (35, "diagonal set with independent coordinates", independent_diagonal),
+    (36, "latents through a sigmoid", sigmoid_encoder),
+    (36, "derivative of tanh", lambda p: shortcut(p, lambda h: 1 - h**2)),
 ]
 
 

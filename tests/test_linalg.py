@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vrrae_lab import linalg
 from vrrae_lab.linalg import GramBasis, TruncatedSVD, gram_basis, subspace_angle, truncated_svd
 
 RANK = 3
@@ -269,6 +270,22 @@ def test_gradient_of_the_low_rank_product(x64, shape, method):
 
 
 TIED = (2.0, 2.0, 2.0, 0.5, 0.5, 0.25)
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_a_direction_is_never_paired_with_itself(x64, monkeypatch, rank):
+    """Were its own gap of zero off by one rounding, its inverse would be of the order of 1 / rounding."""
+    latents = jnp.asarray(with_spectrum((9, 5), (4, 2.5, 2, 1, 0.5)))
+
+    def value(latents):
+        svd = truncated_svd(latents, rank, method="svd")
+        return jnp.sum(jnp.sin(svd.basis)) + jnp.sum(jnp.sin(svd.coefficients))
+
+    expected, inverse_gap = jax.grad(value)(latents), linalg._damped_inverse_gap
+    monkeypatch.setattr(
+        linalg, "_damped_inverse_gap", lambda kept, other: inverse_gap(kept, other) + 1e13 * (abs(kept - other) < 1e-15)
+    )
+    np.testing.assert_allclose(jax.grad(value)(latents), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -166,7 +166,8 @@ def _with_derivative(
 
     # Everything below is divided by the largest singular value, so that squares of tiny or huge ones stay finite.
     unit = _nonzero(singular_values[0])
-    s_all, s_kept = singular_values / unit, kept / unit
+    s_all = singular_values / unit
+    s_kept = s_all[:rank]
     scaled = tangent / unit
 
     moved = scaled @ basis_k
@@ -174,6 +175,8 @@ def _with_derivative(
     from_kept = scaled.T @ left_k
     from_kept_inside = basis.T @ from_kept  # N_ji
     inverse_gap = _damped_inverse_gap(s_kept[None, :], s_all[:, None])
+    # a direction does not turn towards itself: said outright, as one rounding between the two zeros would blow up
+    inverse_gap = jnp.where(jnp.eye(len(s_all), rank, dtype=bool), 0, inverse_gap)
     if not within_block:
         inverse_gap = inverse_gap.at[:rank].set(0)
     rotation = inverse_gap * (s_kept[None, :] * from_kept_inside + s_all[:, None] * towards_kept)

@@ -1,4 +1,4 @@
-"""Shortcuts in the papers' reference code and losses, and where they end (claims 38 to 40)."""
+"""Shortcuts in the papers' reference code and losses, and where they end (claims 34 to 36)."""
 
 from collections.abc import Callable, Sequence
 
@@ -152,7 +152,7 @@ def _contractive(key: Key[Array, ""]) -> Evidence:
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
-        number=38,
+        number=34,
         name="The relative norm has a kink at a perfect reconstruction",
         source="loss of the VRRAE reference code",
         statement=r"The loss $100\,\|\hat X-X\|_F/\|X\|_F$ is differentiable in $\hat X$.",
@@ -163,7 +163,7 @@ CLAIMS: tuple[Claim, ...] = (
         check=_perfect_reconstruction,
     ),
     Claim(
-        number=39,
+        number=35,
         name="The reference test bumps cover the square",
         source="VRRAE, section 4, and the data of its reference code",
         statement=r"The centres $(x_0,y_0)$ of the test bumps are spread over the square $[-0.5,0.5]^2$.",
@@ -174,7 +174,7 @@ CLAIMS: tuple[Claim, ...] = (
         check=_same_key,
     ),
     Claim(
-        number=40,
+        number=36,
         name="The contractive penalty from the latents alone",
         source="contractive autoencoders (Rifai et al. 2011), as a baseline of the papers",
         statement=r"$\|\partial h/\partial x\|_F^2=\sum_j\big(h_j(1-h_j)\big)^2\,\|w_j\|^2$, $w_j$ the rows of the "

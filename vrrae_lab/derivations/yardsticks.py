@@ -231,8 +231,8 @@ CLAIMS: tuple[Claim, ...] = (
         27,
         "FID of few samples is bias",
         "Heusel et al., arXiv 1706.08500 (FID); Bińkowski et al., arXiv 1801.01401 (KID and the bias of FID)",
-        r"A Fréchet distance in 2048 dimensions, between 1250 generated and 10,000 real images, measures how far "
-        r"their distributions are apart.",
+        r"A Fréchet distance in $d = 2048$ dimensions, between $n = 1250$ generated and 10,000 real images, measures "
+        r"how far their distributions are apart.",
         Verdict.CONDITIONAL,
         "Only by its excess over what two samples of the same distribution give. For a Gaussian whose variances fall "
         "like 1/i with the sum 200 that is 38; it depends on the spectrum, and falls like 1/n only once there are many "
