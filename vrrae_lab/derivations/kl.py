@@ -150,7 +150,7 @@ CLAIMS: tuple[Claim, ...] = (
         name="order of sampled coefficients",
         source="VRRAE, section 3 and A.1 (why f = I)",
         statement=r"With $f = I$ the sampled coefficients keep the order of the singular values, "
-        r"$\lVert z_1 \rVert \ge \lVert z_2 \rVert \ge \dots$",
+        r"$\lVert z_1 \rVert \ge \lVert z_2 \rVert \ge \dots$.",
         verdict=Verdict.CONDITIONAL,
         explanation=r"The means are sorted. A sampled row has $E \lVert z_j \rVert^2 = \sigma_j^2 + \sum_b s_{bj}^2$: "
         r"order survives where $s$ is small beside the gaps of the $\sigma_j$; but where training leads "

@@ -182,7 +182,7 @@ CLAIMS: tuple[Claim, ...] = (
         number=7,
         name="collapse of the linear VRRAE",
         source="VRRAE, section 3: f = I and the SVD against posterior collapse; a counterexample",
-        statement=r"The truncated SVD keeps a VRRAE's coefficients from collapsing where a VAE's do.",
+        statement=r"The truncated SVD, with $f = I$, keeps a VRRAE's coefficients from collapsing where a VAE's do.",
         verdict=Verdict.FALSE,
         explanation=r"Linear nets, summed squared error, $\lambda_j^2$ the eigenvalues of $X^T X / N$: the optimum is "
         r"$s_j^2 = \beta / 2\lambda_j^2$ and $\sigma_j^2/N = 1 - s_j^2$ as long as $\lambda_j^2 > \beta/2$, and "
@@ -195,7 +195,7 @@ CLAIMS: tuple[Claim, ...] = (
         number=9,
         name="small noise flattens the spectrum",
         source="VRRAE, section 3: coefficients ordered by importance; a consequence of claims 7 and 8",
-        statement=r"The singular values order the coefficients of a VRRAE by importance.",
+        statement=r"The singular values $\sigma_1 \ge \sigma_2 \ge \dots$ order the coefficients of a VRRAE by importance.",
         verdict=Verdict.CONDITIONAL,
         explanation=r"Once trained to a stationary point with $\beta > 0$, $\sigma_j^2/N = 1 - s_j^2$: where the noise "
         r"is small every $\sigma_j$ is near $\sqrt N$, whatever the data's spectrum, and another batch orders the "
