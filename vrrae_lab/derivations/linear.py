@@ -195,7 +195,7 @@ CLAIMS: tuple[Claim, ...] = (
         number=9,
         name="small noise flattens the spectrum",
         source="VRRAE, section 3: coefficients ordered by importance; a consequence of claims 7 and 8",
-        statement=r"The singular values $\sigma_1 \ge \sigma_2 \ge \dots$ order the coefficients of a VRRAE by importance.",
+        statement=r"The singular values $\sigma_1 \ge \sigma_2 \ge \dots$ order a VRRAE's coefficients by importance.",
         verdict=Verdict.CONDITIONAL,
         explanation=r"Once trained to a stationary point with $\beta > 0$, $\sigma_j^2/N = 1 - s_j^2$: where the noise "
         r"is small every $\sigma_j$ is near $\sqrt N$, whatever the data's spectrum, and another batch orders the "
