@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,9 @@ def test_the_figures_of_the_readme_are_those_of_the_records() -> None:
     floor = shipped_record("bumps_2000_steps")["floors"]["nearest training image"]
     assert f"nearest training image is {floor:.1f} %" in readme
     assert f"{shipped_record('bumps_vrrae')['test_error']:.1f} % on the test set" in readme
+
+
+def test_the_verdicts_of_the_readme_are_those_of_the_claims() -> None:
+    counts = Counter(claim.verdict for claim in vl.derivations.CLAIMS)
+    for verdict in vl.derivations.Verdict:
+        assert f"| {verdict} | {counts[verdict]} |" in README.read_text()

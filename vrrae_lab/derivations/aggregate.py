@@ -214,7 +214,7 @@ def check_stop_gradient(key: Key[Array, ""]) -> Evidence:
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         20,
-        "bias correction of the bandwidth",
+        "Bias correction of the bandwidth",
         f"{SOURCE}, bandwidth of the kernel density",
         r"Kernels of standard deviation $h$ on $\mathcal{N}(0, I)$ average to $\mathcal{N}(0, (1+h^2) I)$. In units "
         r"smaller by $\alpha$ with $\alpha^2 = 1/(1+h^2)$ they average to the prior: bandwidth $h_c = \alpha h < 1$ on "
@@ -227,7 +227,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         21,
-        "encodings reach the corrected variance",
+        "Encodings reach the corrected variance",
         f"{SOURCE}, KL divergence with a kernel density on encodings",
         r"Minimising $\mathbb{E}_z[\log q_h(z) - \log p(z)]$, with $z$ and the centres encodings by the same encoder, "
         r"leads to encodings $\sim \mathcal{N}(0, (1-h^2) I)$: variance 0.64 at $h = 0.6$.",

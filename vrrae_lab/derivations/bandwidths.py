@@ -109,7 +109,7 @@ def check_selector(key: Key[Array, ""]) -> Evidence:
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         22,
-        "bandwidth by expected density",
+        "Bandwidth by expected density",
         f"{SOURCE}, choice of the bandwidth",
         r"The bandwidth is $\operatorname{argmax}_h \mathbb{E}_{z \sim p}[q_h(z)]$; it is 0.70 for $l = 10$ and "
         r"$m = 1000$ centres from the prior.",
@@ -121,7 +121,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         23,
-        "the selector is held-out likelihood",
+        "The selector is held-out likelihood",
         f"{SOURCE}, choice of the bandwidth",
         r"$\operatorname{argmax}_h \mathbb{E}_{z \sim p} \log q_h(z)$ is selection by held-out likelihood, the "
         r"held-out set being drawn from the known $p$. Leave-one-out likelihood cross-validation on $m$ samples of $p$ "

@@ -96,7 +96,7 @@ def check_one_pass(key: Key[Array, ""]) -> Evidence:
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=16,
-        name="basis of stacked batch bases",
+        name="Basis of stacked batch bases",
         source="VRRAE, the basis for inference; the papers' public code",
         statement=(
             r"The SVD of the stacked bases $[U_k^{(1)} \dots U_k^{(n)}]$ of the batches (columns, as in the paper) is "
@@ -112,7 +112,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         number=32,
-        name="one basis in one pass",
+        name="One basis in one pass",
         source="this package, in place of stacked batch bases",
         statement=(
             r"The eigenvectors of $\sum_b Y_b^T Y_b$ are the right singular vectors of all latents stacked, whatever "

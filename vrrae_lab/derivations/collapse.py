@@ -154,7 +154,7 @@ def check_one_constant(key: Key[Array, ""]) -> Evidence:
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=4,
-        name="a constant coefficient",
+        name="A constant coefficient",
         source="VRRAE, Eq. 4 to 6",
         statement=r"A coefficient can be a constant $c$ over the batch only if $v_{bj} = \pm 1/\sqrt{N}$ and "
         r"$\lvert c \rvert = \sigma_j / \sqrt{N}$, which training is unlikely to meet.",
@@ -166,7 +166,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         number=5,
-        name="collapse by a vanishing singular value",
+        name="Collapse by a vanishing singular value",
         source="VRRAE, Eq. 6",
         statement=r"Collapse of coefficient $j$ needs $v_{bj} = c / \sigma_j = \pm 1/\sqrt{N}$.",
         verdict=Verdict.FALSE,
@@ -177,7 +177,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         number=6,
-        name="one constant coefficient per batch",
+        name="One constant coefficient per batch",
         source="VRRAE, Eq. 4 to 6: what the argument does show",
         statement=r"At most one coefficient of a batch is a constant other than zero, because $\alpha \alpha^T = "
         r"\Sigma_k^2$ is diagonal.",

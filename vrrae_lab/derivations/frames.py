@@ -143,7 +143,7 @@ def _variance_ratio(gradients: np.ndarray) -> float:
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=13,
-        name="signs of singular vectors",
+        name="Signs of singular vectors",
         source="VRRAE, Eq. 2 and 3",
         statement=(
             r"The loss of a batch is a function of the batch: it does not depend on the signs that the SVD happens to "
@@ -160,7 +160,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         number=33,
-        name="leaving out the kept pairs",
+        name="Leaving out the kept pairs",
         source="the gradient of claim 10 without its pairs of kept directions",
         statement=(
             r"Setting $S = 0$ (transport gauge) leaves the expected gradient over noise drawn per coefficient as it "

@@ -160,7 +160,7 @@ def check_scale_gauge(key: Key[Array, ""]) -> Evidence:
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=8,
-        name="scale gauge",
+        name="Scale gauge",
         source="VRRAE, Eq. 7 and Fig. A.2-1 (beta and the singular values); a consequence of f = I",
         statement=r"Where the loss of a VRRAE is stationary, $\sigma_j^2 / N + \frac1N \sum_b s_{bj}^2 = 1$ for every "
         r"$j \le k$.",

@@ -172,7 +172,7 @@ def _dropped_tie(rng: np.random.Generator, autodiff: Callable[..., Array]) -> li
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=10,
-        name="pairs of one kept and one dropped direction",
+        name="Pairs of one kept and one dropped direction",
         source="RRAE, Eq. 2, and VRRAE, Eq. 3, differentiated",
         statement=(
             r"Samples as columns: $\bar Y = U_k(\bar\alpha + S\alpha + X^T Y) + X\alpha$, where $X$ solves "

@@ -147,7 +147,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         number=14,
-        name="order of sampled coefficients",
+        name="Order of sampled coefficients",
         source="VRRAE, section 3 and A.1 (why f = I)",
         statement=r"With $f = I$ the sampled coefficients keep the order of the singular values, "
         r"$\lVert z_1 \rVert \ge \lVert z_2 \rVert \ge \dots$.",

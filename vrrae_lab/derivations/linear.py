@@ -180,7 +180,7 @@ def check_flat_spectrum(key: Key[Array, ""]) -> Evidence:
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=7,
-        name="collapse of the linear VRRAE",
+        name="Collapse of the linear VRRAE",
         source="VRRAE, section 3: f = I and the SVD against posterior collapse; a counterexample",
         statement=r"The truncated SVD, with $f = I$, keeps a VRRAE's coefficients from collapsing where a VAE's do.",
         verdict=Verdict.FALSE,
@@ -193,7 +193,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         number=9,
-        name="small noise flattens the spectrum",
+        name="Small noise flattens the spectrum",
         source="VRRAE, section 3: coefficients ordered by importance; a consequence of claims 7 and 8",
         statement=r"The singular values $\sigma_1 \ge \sigma_2 \ge \dots$ order a VRRAE's coefficients by importance.",
         verdict=Verdict.CONDITIONAL,

@@ -125,7 +125,7 @@ def check_beta_zero(key: Key[Array, ""]) -> Evidence:
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=30,
-        name="beta = 0 has no noise in the end",
+        name="β = 0 leaves no noise in the end",
         source="VRRAE, Table 3 and A.3-2 (the ablation VRRAE with beta = 0)",
         statement=r"A VRRAE trained with $\beta = 0$ still samples its coefficients, unlike an RRAE.",
         verdict=Verdict.CONDITIONAL,

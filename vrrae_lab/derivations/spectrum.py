@@ -210,7 +210,7 @@ def check_white_noise(key: Key[Array, ""]) -> Evidence:
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=1,
-        name="coefficients of a batch",
+        name="Coefficients of a batch",
         source="VRRAE, Eq. 3 and the step to Eq. 7; RRAE, Eq. 2",
         statement=(
             r"Over the batch that was decomposed $\alpha^T\alpha = \Sigma_k^2$ (columns as samples: "
@@ -227,7 +227,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         number=3,
-        name="the mean's KL as weight decay",
+        name="The mean's KL as weight decay",
         source="VRRAE, Eq. 7, differentiated",
         statement=r"$\nabla_Y\,\tfrac12\sum_{j\le k}\sigma_j^2 = Y_k$; dropped singular values get no gradient.",
         verdict=Verdict.TRUE,
@@ -240,7 +240,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         number=15,
-        name="orthogonal, not uncorrelated",
+        name="Orthogonal, not uncorrelated",
         source="VRRAE, Eq. 3, read as principal components",
         statement=r"The coefficients are uncorrelated: $\sum_b \alpha_{bi}\alpha_{bj} = 0$ for $i \ne j$.",
         verdict=Verdict.CONDITIONAL,
@@ -253,7 +253,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         number=19,
-        name="what a batch truncation drops",
+        name="What a batch truncation drops",
         source="VRRAE, batch sizes, latent sizes and ranks of its experiments",
         statement=r"Training with rank $k < L$ restricts the latents to a $k$-dimensional space of $L$ dimensions.",
         verdict=Verdict.CONDITIONAL,

@@ -258,7 +258,7 @@ def _product_at_a_tie(
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=11,
-        name="ties among kept singular values",
+        name="Ties among kept singular values",
         source="RRAE and VRRAE, the gradient of the truncated SVD",
         statement=(
             r"The gradient through the truncated SVD stays finite where two *kept* singular values coincide, "
@@ -275,7 +275,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         number=12,
-        name="a cut-off on the gaps",
+        name="A cut-off on the gaps",
         source="the papers' public code, its safe SVD",
         statement=(
             r"Keeping the gaps in the standard derivative of the SVD from below $10^{-11}$ of the largest singular "

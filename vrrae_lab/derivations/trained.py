@@ -174,7 +174,7 @@ def check_trained_mean(key: Key[Array, ""]) -> Evidence:
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=31,
-        name="a trained f",
+        name="A trained f",
         source="VRRAE, A.1, item 2",
         statement=r"With a trained $f$ the mean is no longer the SVD of $Y$, so the bases of the batches no longer "
         "converge to a common one.",

@@ -214,7 +214,7 @@ def check_frechet_bias(key: Key[Array, ""]) -> Evidence:
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         26,
-        "latent entropy has a ceiling",
+        "Latent entropy has a ceiling",
         "Saha, Joshi & Whitaker, arXiv 2311.07693 (AVAE), entropy of the aggregate posterior, and its public code",
         r"The entropy of whitened encodings, the mean of $-\log\big(\frac{1}{m-1} \sum_{j \ne i} h^{-l} "
         r"e^{-|z_i - z_j|^2/2h^2} + \varepsilon\big)$ with $\varepsilon = e^{-\chi^2_l(c)/2} h^{-l}$, says how close "
