@@ -18,6 +18,7 @@ from vrrae_lab.derivations.linear_model import (
     descend,
     first_directions,
     minimise,
+    optimum,
     random_data,
     random_start,
     second_moments,
@@ -123,16 +124,6 @@ def largest(gradient: linear_model.Linear) -> float:
 def order_changed(energies: Float[np.ndarray, "draws rank"]) -> float:
     """Share of the draws whose energies do not decrease from each coefficient to the next."""
     return float((np.diff(energies, axis=1) > 0).any(axis=1).mean())
-
-
-def optimum(eigenvalues: np.ndarray, vectors: np.ndarray, beta: float, frame: np.ndarray) -> linear_model.Linear:
-    """The optimum of claim 7, its latents along the columns of `frame`; every beta is below twice each eigenvalue."""
-    rank = frame.shape[1]
-    variances = beta / (2 * eigenvalues[:rank])
-    scales, vectors = np.sqrt(1 - variances), vectors[:, :rank]
-    encoder = vectors * (scales / np.sqrt(eigenvalues[:rank])) @ frame.T
-    decoder = frame @ (vectors * (scales * np.sqrt(eigenvalues[:rank]))).T
-    return linear_model.Linear(*map(jnp.asarray, (encoder, decoder, np.log(variances))))
 
 
 def check_flat_spectrum(key: Key[Array, ""]) -> Evidence:

@@ -119,6 +119,16 @@ def random_data(random: np.random.Generator, ratio: float) -> tuple[np.ndarray, 
     return orthonormal(random, BATCH, FEATURES) * np.sqrt(BATCH * eigenvalues) @ vectors.T, eigenvalues, vectors
 
 
+def optimum(eigenvalues: np.ndarray, vectors: np.ndarray, beta: float, frame: np.ndarray) -> Linear:
+    """The optimum of claim 7, its latents along the columns of `frame`; every beta is below twice each eigenvalue."""
+    rank = frame.shape[1]
+    variances = beta / (2 * eigenvalues[:rank])
+    scales, vectors = np.sqrt(1 - variances), vectors[:, :rank]
+    encoder = vectors * (scales / np.sqrt(eigenvalues[:rank])) @ frame.T
+    decoder = frame @ (vectors * (scales * np.sqrt(eigenvalues[:rank]))).T
+    return Linear(*map(jnp.asarray, (encoder, decoder, np.log(variances))))
+
+
 def second_moments(model: Linear, x: Array, rank: int) -> np.ndarray:
     """sigma_j² / N of the latents."""
     return np.linalg.svd(np.asarray(x @ model.encoder), compute_uv=False)[:rank] ** 2 / len(x)
