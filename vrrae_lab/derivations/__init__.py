@@ -3,8 +3,8 @@
 from vrrae_lab.derivations import collapse, gauge, kl, linear, noise, trained
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict
 
-_COLLAPSE = kl.CLAIMS + collapse.CLAIMS + linear.CLAIMS + gauge.CLAIMS + noise.CLAIMS + trained.CLAIMS
+_VRRAE = kl.CLAIMS + collapse.CLAIMS + linear.CLAIMS + gauge.CLAIMS + noise.CLAIMS + trained.CLAIMS
 
-CLAIMS: tuple[Claim, ...] = tuple(sorted(_COLLAPSE, key=lambda claim: claim.number))
+CLAIMS: tuple[Claim, ...] = tuple(sorted(_VRRAE, key=lambda claim: claim.number))
 
 __all__ = ["CLAIMS", "Claim", "Evidence", "Finding", "Verdict"]
