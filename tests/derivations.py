@@ -89,12 +89,6 @@ def noise_of_squared_size(patch):
     patch.setattr(gaussian.DiagonalGaussian, "standard_deviation", property(lambda self: jnp.exp(self.log_variance)))
 
 
-def check_that_mutation_is_found(claims, number, key):
-    """The evidence of claim `number` no longer supports its verdict."""
-    (claim,) = [claim for claim in claims if claim.number == number]
-    assert not claim.check(key).supports_verdict
-
-
 def failing(evidence):
     """The findings that do not hold, for the message of a failed assertion."""
     return [finding for finding in evidence.findings if not finding.holds]

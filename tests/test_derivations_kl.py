@@ -51,7 +51,7 @@ MUTATIONS = [
     (5, "KL divergence without the mean's square", kl_without_the_mean),
     (5, "coefficients of norm 1", svd_of_unit_columns),
     (6, "kept frame turned", svd_in_a_turned_frame),
-    (6, "basis longer than 1, coefficients of norm 1", svd_of_unit_columns),
+    (6, "coefficients of norm 1", svd_of_unit_columns),
     (6, "latents centred before the SVD", svd_after_centring),
     (6, "a VAE's mean without bias", mean_layer_without_bias),
     (14, "noise left out", sampling_without_noise),

@@ -131,8 +131,8 @@ CLAIMS: tuple[Claim, ...] = (
         statement=r"A VRRAE trained with $\beta = 0$ still samples its coefficients, unlike an RRAE.",
         verdict=Verdict.CONDITIONAL,
         explanation=r"Only until it is trained. With $\beta = 0$ nothing holds $\log s^2$ from below: the slope of the "
-        r"error is $s_j^2 \lVert w_j \rVert^2 > 0$ wherever coefficient $j$ is decoded at all, so $s^2$ falls with every "
-        r"doubling of the training, to no limit but 0, where loss and gradients are the RRAE's. With $\beta > 0$ it "
+        r"error is $s_j^2 \lVert w_j \rVert^2 > 0$ wherever coefficient $j$ is decoded at all, so $s^2$ falls with "
+        r"every doubling of the training, to no limit but 0, where loss and gradients are the RRAE's. With $\beta > 0$ it "
         r"settles at $\beta / (\beta + 2 \lVert w_j \rVert^2)$.",
         check=check_beta_zero,
     ),
