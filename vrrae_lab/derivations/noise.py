@@ -132,8 +132,8 @@ CLAIMS: tuple[Claim, ...] = (
         verdict=Verdict.CONDITIONAL,
         explanation=r"Only until it is trained. With $\beta = 0$ nothing holds $\log s^2$ from below: the slope of the "
         r"error is $s_j^2 \lVert w_j \rVert^2 > 0$ wherever coefficient $j$ is decoded at all, so $s^2$ falls with "
-        r"every doubling of the training, to no limit but 0, where loss and gradients are the RRAE's. With $\beta > 0$ it "
-        r"settles at $\beta / (\beta + 2 \lVert w_j \rVert^2)$.",
+        r"every doubling of the training, to no limit but 0, where loss and gradients are the RRAE's. With "
+        r"$\beta > 0$ it settles at $\beta / (\beta + 2 \lVert w_j \rVert^2)$.",
         check=check_beta_zero,
     ),
 )
