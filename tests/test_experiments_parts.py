@@ -43,7 +43,7 @@ def test_adabelief_makes_the_updates_of_optax(rate: float) -> None:
 
 
 def test_adabelief_keeps_the_type_of_the_parameters(x64: None) -> None:
-    ours = adabelief(0.1)
+    ours = adabelief(np.float64(0.1))
     parameters = jnp.ones(2, jnp.float32)
     updates, _ = ours.update(parameters, ours.init(parameters), parameters)
     assert updates.dtype == jnp.float32
