@@ -180,10 +180,10 @@ CLAIMS: tuple[Claim, ...] = (
         "converge to a common one.",
         verdict=Verdict.FALSE,
         explanation=r"The batches come to share a span with either $f$, because $Y$ is truncated all the same. Which "
-        "$f$ drifts less changed from setting to setting in small nets on digits, by factors of up to 6 either way, and "
-        r"freezing the basis cost neither more than a few percent. What a trained $f$ changes is that $U_k f(\alpha)$ "
-        r"depends on the basis vectors one by one; these agreed better than with $f = I$, whose KL divergence makes "
-        r"the singular values equal (claim 9), wherever coefficients were in use. It does lose Eq. 7.",
+        "$f$ drifts less changed from setting to setting in small nets on digits, by factors of up to 6 either way, "
+        "and freezing the basis cost neither more than a few percent. What a trained $f$ changes is that "
+        r"$U_k f(\alpha)$ depends on the basis vectors one by one; these agreed better than with $f = I$, whose KL "
+        "divergence makes the singular values equal (claim 9), wherever coefficients were in use. It does lose Eq. 7.",
         check=check_trained_mean,
     ),
 )
