@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import vrrae_lab as vl
-from vrrae_lab.experiments import Bumps, shipped_record
+from vrrae_lab.experiments import Bumps, of_model, shipped_record
 from vrrae_lab.gaussian import DiagonalGaussian
 
 README = Path(__file__).parents[1] / "README.md"
@@ -73,10 +73,33 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 def test_the_figures_of_the_readme_are_those_of_the_records() -> None:
     readme = README.read_text()
-    assert Bumps.table(shipped_record("bumps_2000_steps")).split("\n\n")[0] in readme
-    floor = shipped_record("bumps_2000_steps")["floors"]["nearest training image"]
-    assert f"nearest training image is {floor:.1f} %" in readme
+    for name in ("bumps", "bumps_authors"):
+        assert Bumps.table(shipped_record(name)).split("\n\n")[0] in readme
+        floor = shipped_record(name)["floors"]["nearest training image"]
+        assert f"nearest training image is {floor:.1f} %" in readme
     assert f"{shipped_record('bumps_vrrae')['test_error']:.1f} % on the test set" in readme
+
+
+def test_what_the_readme_says_of_the_bumps_is_what_the_records_show() -> None:
+    def mean(record: dict[str, Any], name: str, metric: str) -> float:
+        return float(np.mean(of_model(record, name, metric)))
+
+    paper, authors = shipped_record("bumps"), shipped_record("bumps_authors")
+    assert (paper["seeds"], authors["seeds"]) == ([0, 1, 2, 3, 4], [0, 1])
+    for record in (paper, authors):
+        error = {name: mean(record, name, "test_error") for name in ("AE", "VAE", "RRAE", "VRRAE")}
+        assert 2 * error["VRRAE"] < min(error["AE"], error["RRAE"])
+        lines = {name: mean(record, name, "diagonal_share_on_a_line") for name in error}
+        assert max(lines, key=lines.__getitem__) == "AE"
+        assert all(np.all(of_model(record, name, "active_units")) for name in ("VAE", "VRRAE"))
+        size = {r["model"]: r["parameters"] for r in record["results"]}
+        assert 7.5 < size["VRRAE"] / size["VAE"] < 8.5
+    difference = mean(paper, "VAE", "test_error") - mean(paper, "VRRAE", "test_error")
+    assert abs(difference) < np.std(of_model(paper, "VRRAE", "test_error"), ddof=1)
+    assert mean(authors, "VRRAE", "test_error") < mean(authors, "VAE", "test_error")
+    falls = [r["convergence"]["fall_in_last_tenth_percent"] for r in paper["results"] if r["model"] in ("VAE", "VRRAE")]
+    rising = [fall for fall in falls if fall < 0]
+    assert len(rising) == 1 and 5 < min(fall for fall in falls if fall > 0) and max(falls) < 14
 
 
 def test_the_verdicts_of_the_readme_are_those_of_the_claims() -> None:
