@@ -459,7 +459,8 @@ def test_accuracy_in_float32(x64, case, method, shape):
     )
     assert all(error < tolerance for error, tolerance in zip(errors, tolerances[method], strict=True)), errors
     if case == "very fast decay" and method == "gram":  # where the docstring says not to use it
-        assert errors[0] > 20 * tolerances["svd"][0]
+        by_svd, *_ = jitted(RANK, True, latents, method="svd")
+        assert errors[0] > 5 * relative(by_svd, expected_basis), (errors[0], relative(by_svd, expected_basis))
 
 
 @pytest.mark.parametrize("shape", [(9, 5), (5, 9)], ids=["tall", "wide"])
