@@ -25,7 +25,8 @@ from vrrae_lab.derivations.linear_model import (
     random_start,
     second_moments,
 )
-from vrrae_lab.derivations.measures import ROUNDING, evidence, generator, terms_left
+from vrrae_lab.derivations.measures import ROUNDING, evidence, terms_left
+from vrrae_lab.derivations.samples import generator
 from vrrae_lab.derivations.tiny import tiny_autoencoder
 from vrrae_lab.models import Autoencoder
 

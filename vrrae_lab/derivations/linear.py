@@ -23,14 +23,8 @@ from vrrae_lab.derivations.linear_model import (
     random_start,
     second_moments,
 )
-from vrrae_lab.derivations.measures import (
-    evidence,
-    generator,
-    orthonormal,
-    relative_error,
-    standard_errors,
-    terms_left,
-)
+from vrrae_lab.derivations.measures import evidence, relative_error, standard_errors, terms_left
+from vrrae_lab.derivations.samples import generator, orthonormal
 
 
 def one_mode() -> tuple[Any, Any, Any, Any]:

@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Key
 
 from vrrae_lab import bottlenecks, gaussian, linalg, losses
-from vrrae_lab.derivations.measures import orthonormal
+from vrrae_lab.derivations.samples import orthonormal
 from vrrae_lab.models import Autoencoder
 
 BATCH, FEATURES, LATENT_SIZE = 50, 6, 5

@@ -1,23 +1,12 @@
 """What several checks measure with: numpy, so that jax compiles only what the library itself computes."""
 
-import jax
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from vrrae_lab.derivations.claim import Evidence, Finding
 
 # Relative: sums of a few hundred products in float64 carry a few hundred rounding errors of 1e-16, and so does an SVD.
 ROUNDING = 1e-12
-
-
-def generator(key: Key[Array, ""]) -> np.random.Generator:
-    """Numpy's random numbers, seeded by a key of jax."""
-    return np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
-
-
-def orthonormal(random: np.random.Generator, rows: int, columns: int) -> Float[np.ndarray, "rows columns"]:
-    """Random orthonormal columns."""
-    return np.linalg.qr(random.normal(size=(rows, columns)))[0]
 
 
 def centred(random: np.random.Generator, rows: int, columns: int) -> Float[np.ndarray, "rows columns"]:

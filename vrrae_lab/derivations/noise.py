@@ -11,7 +11,8 @@ from jaxtyping import Array, Key
 from vrrae_lab import bottlenecks, linalg, losses
 from vrrae_lab.derivations import linear_model
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict, float64
-from vrrae_lab.derivations.measures import evidence, generator, orthonormal, standard_errors, terms_left
+from vrrae_lab.derivations.measures import evidence, standard_errors, terms_left
+from vrrae_lab.derivations.samples import generator, orthonormal
 from vrrae_lab.derivations.tiny import tiny_autoencoder
 from vrrae_lab.models import Autoencoder
 

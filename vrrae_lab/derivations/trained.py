@@ -17,7 +17,8 @@ from jaxtyping import Array, Float, Key
 
 from vrrae_lab import bottlenecks, data, gaussian, linalg, losses
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict
-from vrrae_lab.derivations.measures import evidence, generator, orthonormal
+from vrrae_lab.derivations.measures import evidence
+from vrrae_lab.derivations.samples import generator, orthonormal
 from vrrae_lab.derivations.tiny import tiny_autoencoder
 
 LATENT_SIZE, RANK, HIDDEN, BATCH = 12, 4, 24, 64
