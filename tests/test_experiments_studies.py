@@ -33,6 +33,7 @@ from vrrae_lab.experiments import (
 )
 from vrrae_lab.experiments.comparison import Candidate, of_model
 from vrrae_lab.experiments.optimizer import adabelief
+from vrrae_lab.experiments.study import active_cell
 from vrrae_lab.experiments.subjects import Extent
 
 STUDIES: dict[str, Study] = {
@@ -129,6 +130,15 @@ def test_table_names_every_model_and_floor(name: str, finished: Any) -> None:
     for floor, value in run.record["floors"].items():
         assert f"floor: {floor} {value:.1f} %" in table
     assert "\nseeds 0 to 0" in table and "\nreduced: num_steps 4 instead of 1280" in table
+
+
+def test_active_coefficients_are_counted_with_the_rank_each_seed_ended_with() -> None:
+    def cell(*seeds: list[bool]) -> str:
+        return active_cell({"results": [{"model": "A", "metrics": {"active_units": units}} for units in seeds]}, "A")
+
+    assert cell([True, False], [True, True]) == "1.5 ± 0.7 of 2"
+    assert cell([True, False, True], [True] * 5) == "3.5 ± 2.1 of 3 to 5"
+    assert cell() == "–"
 
 
 @pytest.mark.parametrize("name", STUDIES)

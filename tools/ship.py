@@ -15,8 +15,19 @@ import jax.random as jr
 import optax
 
 import vrrae_lab as vl
-from vrrae_lab.experiments import EXPERIMENTS, Bumps, Mnist
+from vrrae_lab.experiments import (
+    EXPERIMENTS,
+    Ablations,
+    BatchSize,
+    BetaSweep,
+    Bumps,
+    CollapseMap,
+    Cost,
+    Mnist,
+    Zoo,
+)
 from vrrae_lab.experiments.record import environment
+from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,11 +36,23 @@ RUNS = {
     "bumps_fast": Bumps.fast(),
     # the steps and the learning rate of the authors' scripts, on the small images
     "bumps_2000_steps": replace(Bumps(), image_size=32, num_steps=2000, learning_rate=1e-3, num_seeds=1),
+    "ablations_fast": Ablations.fast(),
+    "ablations_digits_fast": replace(Ablations.fast(), data="digits"),
+    "zoo_fast": Zoo.fast(),
+    "zoo_digits_fast": replace(Zoo.fast(), data="digits"),
+    "batch_size_fast": BatchSize.fast(),
+    "beta_sweep_fast": BetaSweep.fast(),
+    "collapse_map_fast": CollapseMap.fast(),
+    "cost_fast": Cost.fast(),
 }
 FULL_RUNS = {
     "bumps": Bumps(),
     "bumps_authors": replace(Bumps(), num_steps=2000, learning_rate=1e-3, num_seeds=2),
     "mnist": Mnist(),
+    "ablations_digits": replace(Ablations(), data="digits"),
+    "zoo_digits": replace(Zoo(), data="digits"),
+    # small bumps, but five seeds and enough steps to say where a coefficient is lost
+    "collapse_map_16": replace(CollapseMap(), extent=Extent.FAST, num_steps=1000),
 }
 
 

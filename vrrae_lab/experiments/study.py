@@ -166,9 +166,13 @@ def error_cells(record: Mapping[str, Any], name: str) -> list[str]:
 
 
 def active_cell(record: Mapping[str, Any], name: str) -> str:
-    """How many coefficients of a model are active, of how many."""
+    """How many coefficients of a model are active, of how many: a range where an adaptive rank ended differently."""
     active = comparison.of_model(record, name, "active_units")
-    return f"{mean_std([sum(units) for units in active])} of {len(active[0])}" if active else "–"
+    if not active:
+        return "–"
+    fewest, most = (choose(len(units) for units in active) for choose in (min, max))
+    count = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f"{mean_std([sum(units) for units in active])} of {count}"
 
 
 def falling_cell(results: list[dict[str, Any]]) -> str:
