@@ -275,9 +275,13 @@ def test_claims_print_what_decides_them_within_100_columns(claims: Claims, capsy
         "As it should.",
     ):
         assert fact in output.out
-    assert "All of 2 checks support the verdict recorded." in output.out
+    assert output.out.endswith("\nAll 2 checks support their recorded verdict.\n")
     assert "CONTRADICT" not in output.out and "NO" not in output.out
     assert max(map(len, output.out.splitlines())) <= 100
+
+
+def test_one_claim_alone_is_spoken_of_in_the_singular(claims: Claims, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Output(capsys, "claims", "3").out.endswith("\nThe check supports its recorded verdict.\n")
 
 
 def test_real_claims_fit_the_terminal() -> None:

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from vrrae_lab.exercises import check_active_units, check_collapse_threshold, check_gauge, check_smallest_rank
+from vrrae_lab.exercises import (
+    check_active_units,
+    check_collapse_threshold,
+    check_effective_rank,
+    check_gauge,
+    check_smallest_rank,
+)
 
 
 def test_active_units_accepts_the_right_answer(capsys):
@@ -100,3 +106,36 @@ def test_gauge_accepts_the_right_answer(capsys):
 def test_gauge_says_what_is_wrong(answer, hint):
     with pytest.raises(AssertionError, match=hint):
         check_gauge(answer)
+
+
+def shares(singular_values):
+    kept = singular_values[singular_values > 0]
+    return kept / kept.sum()
+
+
+def entropy(p, logarithm=np.log):
+    return -(p * logarithm(p)).sum()
+
+
+def test_effective_rank_accepts_the_right_answer(capsys):
+    check_effective_rank(lambda singular_values: np.exp(entropy(shares(singular_values))))
+    assert "Right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda s: np.exp(-shares(s) * np.log(shares(s))), "sum over the shares"),
+        (lambda s: entropy(shares(s)), "take its exponential"),
+        (lambda s: np.exp(entropy(shares(s), np.log2)), "base 2"),
+        (lambda s: float((s > 1).sum()) + 1, "four directions in use, not 5"),
+        (lambda s: np.exp(entropy(s / s.sum())), "leave zeros out"),
+        (lambda s: float(len(s)), "two directions in use, not 3"),
+        (lambda s: 4.0 if len(s) == 4 else 2.0 if len(s) == 3 else float(s.sum()), "divide them by their sum"),
+        (lambda s: np.exp(entropy(shares(s**2))), "not of σ²"),
+        (lambda s: float((s > 0).sum()), "1.755, not 2"),
+    ],
+)
+def test_effective_rank_says_what_is_wrong(answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        check_effective_rank(answer)

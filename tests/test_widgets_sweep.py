@@ -46,6 +46,14 @@ def test_each_place_of_the_slider_shows_its_model(models, bumps):
     assert widget.sliders[0].value == "β = 0" and "mean of variances" in widget.caption.value
 
 
+def test_of_many_coefficients_the_caption_names_the_largest(bumps):
+    with linear_nets():
+        model = vl.long_ae(bumps.shape, latent_size=12, key=jax.random.key(0))
+    caption = vl.widgets.sweep({"long": model}, bumps, name="model").caption.value
+    squares = np.sort((np.asarray(model.encode(bumps.x).mean) ** 2).mean(axis=0))[::-1]
+    assert ", ".join(f"{value:.2f}" for value in squares[:8]) + " (the largest 8 of 12)" in caption
+
+
 def test_bad_input_is_refused_with_a_remedy(models, bumps):
     with pytest.raises(ValueError, match="no models"):
         vl.widgets.sweep({}, bumps, name="β")

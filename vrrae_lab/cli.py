@@ -176,7 +176,8 @@ def _claims(arguments: argparse.Namespace) -> int:
     elif contradicted:
         print(f"{len(contradicted)} of {len(outcomes)} checks contradict the verdict: {', '.join(contradicted)}")
     else:
-        print(f"All of {len(outcomes)} checks support the verdict recorded.")
+        who = "The check supports its" if len(outcomes) == 1 else f"All {len(outcomes)} checks support their"
+        print(f"{who} recorded verdict.")
     return FAILED if contradicted else OK
 
 

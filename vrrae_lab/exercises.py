@@ -119,3 +119,36 @@ def check_gauge(answer: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
         "variances, not their logarithms"
     )
     print("Right: zero for the prior, and for what has its mean square and mean variance.")
+
+
+def check_effective_rank(answer: Callable[[np.ndarray], float]) -> None:
+    """Notebook 10: how many directions are in use (Roy & Vetterli, *The effective rank*, EUSIPCO 2007)?
+
+    Args:
+        answer: maps singular values, of which some may be 0, to the exponential of the entropy of their shares.
+
+    Raises:
+        AssertionError: with a hint, if the answer is wrong.
+    """
+    with np.errstate(all="ignore"):  # of a wrong answer, which the hints below name
+        equal, zeros = answer(np.full(4, 3.0)), answer(np.array([2.0, 2.0, 0.0]))
+        unequal, scaled = (answer(scale * np.array([3.0, 1.0])) for scale in (1.0, 10.0))
+    assert np.ndim(equal) == 0, f"one number is wanted, but the answer has shape {np.shape(equal)}: sum over the shares"
+    assert abs(equal - np.log(4)) > 1e-6, "four equal values gave log 4, their entropy: take its exponential"
+    assert abs(equal - np.e**2) > 1e-6, "four equal values gave e²: the logarithm has base 2, the exponential base e"
+    assert abs(equal - 4) < 1e-6, f"four equal singular values are four directions in use, not {equal:.3g}"
+    assert not np.isnan(zeros), (
+        "a singular value of 0 gave NaN: leave zeros out, their share adds nothing to an entropy"
+    )
+    assert abs(zeros - 2) < 1e-6, f"two equal values and a zero are two directions in use, not {zeros:.3g}"
+    assert abs(scaled - unequal) < 1e-6, "ten times the singular values changed the answer: divide them by their sum"
+    wanted, of_squares = (_exponential_entropy(np.array(shares)) for shares in ((0.75, 0.25), (0.9, 0.1)))
+    assert abs(unequal - of_squares) > 1e-6, "the shares are those of σ, not of σ²"
+    assert abs(unequal - wanted) < 1e-6, (
+        f"σ = (3, 1) has shares 3/4 and 1/4 and effective rank 1.755, not {unequal:.4g}"
+    )
+    print("Right: as many as there are equal directions, and fewer where one is larger.")
+
+
+def _exponential_entropy(shares: np.ndarray) -> float:
+    return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -12,6 +12,7 @@ from vrrae_lab.models import Autoencoder, in_batches, is_frozen
 from vrrae_lab.widgets.slider_picture import SliderPicture, View, slider_style
 
 WIDTH = 560
+MOST_VALUES = 8  # coefficients named in the caption
 
 
 def sweep(models: Mapping[str, Autoencoder], data: Dataset, *, name: str, num_images: int = 8) -> SliderPicture:
@@ -53,4 +54,6 @@ def _view(model: Autoencoder, data: Dataset, shown: np.ndarray) -> View:
 
 
 def _list(values: np.ndarray) -> str:
-    return ", ".join(f"{value:.2f}" for value in values)
+    shown = values if len(values) <= MOST_VALUES else np.sort(values)[: -MOST_VALUES - 1 : -1]
+    text = ", ".join(f"{value:.2f}" for value in shown)
+    return text if len(shown) == len(values) else f"{text} (the largest {len(shown)} of {len(values)})"
