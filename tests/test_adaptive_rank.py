@@ -39,7 +39,7 @@ def decisions(callback: AdaptiveRank, model: Autoencoder, level: Any, looks: int
     for look in range(looks):
         rank = int(model.bottleneck.basis.active)
         loss = np.full(callback.every, level(rank, look), np.float32)
-        model = callback((look + 1) * callback.every, model, {"loss": loss})
+        model, _ = callback((look + 1) * callback.every, model, LOSS, {"loss": loss})
     return model
 
 
@@ -109,7 +109,7 @@ def test_good_enough_counts_as_the_plateau(model: Autoencoder) -> None:
 
 def test_level_is_the_mean_of_the_losses(model: Autoencoder) -> None:
     callback = AdaptiveRank(4, patience=1, good_enough=10.0)
-    callback(4, model, {"loss": np.array([1, 2, 3, 6], np.float32)})
+    callback(4, model, LOSS, {"loss": np.array([1, 2, 3, 6], np.float32)})
     assert callback.log[0].level == 3.0
 
 
@@ -117,10 +117,11 @@ def test_level_is_the_mean_of_the_losses(model: Autoencoder) -> None:
 
 
 def train(model: Autoencoder, callback: AdaptiveRank | None, **changes: Any) -> tuple[Autoencoder, training.History]:
-    settings = {"loss": losses.Reconstruction(), "optimizer": ADAM, "batch_size": 64, "num_steps": 500}
+    settings = {"loss": LOSS, "optimizer": ADAM, "batch_size": 64, "num_steps": 500}
     return fit(model, images(), key=jax.random.key(1), callback=callback, progress=False, **(settings | changes))
 
 
+LOSS = losses.Reconstruction()
 ADAM = optax.adam(1e-2)
 
 
@@ -220,7 +221,7 @@ def test_model_of_fixed_rank_is_refused(name: str) -> None:
     with linear_nets():
         model = models.build(name, sizes, key=jax.random.key(0))
     with pytest.raises(ValueError, match="rank of this model is fixed: use models.adaptive_rrae"):
-        AdaptiveRank()(50, model, {"loss": np.ones(50)})
+        AdaptiveRank()(50, model, LOSS, {"loss": np.ones(50)})
     with pytest.raises(ValueError, match="rank of this model is fixed: use models.adaptive_rrae"):
         with_rank(model, 2)
 
@@ -233,9 +234,9 @@ def test_rank_out_of_range_is_refused(rank: int, model: Autoencoder) -> None:
 
 def test_second_run_with_the_same_object_is_refused(model: Autoencoder) -> None:
     callback = AdaptiveRank(10)
-    callback(10, model, {"loss": np.ones(10)})
+    callback(10, model, LOSS, {"loss": np.ones(10)})
     with pytest.raises(ValueError, match="step 10 after step 10: make a new AdaptiveRank"):
-        callback(10, model, {"loss": np.ones(10)})
+        callback(10, model, LOSS, {"loss": np.ones(10)})
 
 
 BAD = {"every": 0, "patience": 0, "tolerance": 0.0, "good_enough": -1.0}

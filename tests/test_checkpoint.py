@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "lorae": {"latent_size": 4},
     "sparse_ae": {"latent_size": 3},
     "contractive_ae": {"latent_size": 3},
+    "avae": {"latent_size": 3},
     "beta_tcvae": {"latent_size": 3},
     "adaptive_rrae": {"latent_size": 6, "rank": 4},
     "adaptive_vrrae": {"latent_size": 6, "rank": 4},

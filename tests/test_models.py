@@ -40,6 +40,7 @@ ARGUMENTS = {
     "lorae": {"latent_size": 2},
     "sparse_ae": {"latent_size": 2},
     "contractive_ae": {"latent_size": 2},
+    "avae": {"latent_size": 2},
     "beta_tcvae": {"latent_size": 2},
     "adaptive_rrae": {"latent_size": 6, "rank": 3},
     "adaptive_vrrae": {"latent_size": 6, "rank": 3},
@@ -167,7 +168,8 @@ def test_full_rank_low_rank_model_is_the_autoencoder(getkey):
 
 
 @pytest.mark.parametrize(
-    "family", [("vae", "vae_identity", "beta_tcvae"), ("vrrae", "rrae_vae", "adaptive_vrrae"), ("ae", "contractive_ae")]
+    "family",
+    [("vae", "vae_identity", "beta_tcvae"), ("vrrae", "rrae_vae", "adaptive_vrrae"), ("ae", "contractive_ae", "avae")],
 )
 def test_a_model_and_its_ablation_start_from_the_same_numbers(family):
     def of(name):

@@ -17,7 +17,7 @@ import pytest
 from support import linear_nets
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from vrrae_lab import Autoencoder, History, data, fit, losses, models, training
+from vrrae_lab import Autoencoder, History, batches, data, fit, losses, models, training
 from vrrae_lab.training import steps_in_epochs
 
 X = data.bumps(25, 8).x
@@ -78,7 +78,7 @@ def test_bytes_are_fractions_of_255_wherever_they_lie(monkeypatch, low_rank: Aut
     expected, history = train(low_rank, pixels.astype(np.float32) / 255)
     device = SimpleNamespace(memory_stats=lambda: memory)
     monkeypatch.setattr(jax, "devices", lambda: [device])
-    kept = training._Images(pixels)._x
+    kept = batches.TrainingImages(pixels)._x
     assert isinstance(kept, jax.Array if memory and memory["bytes_limit"] > 1000 else np.ndarray)
     assert kept.dtype == np.uint8
     found, own_history = train(low_rank, pixels)
@@ -298,9 +298,11 @@ class Recorder:
         self.every = every
         self.calls: list[tuple[int, Autoencoder, dict[str, np.ndarray]]] = []
 
-    def __call__(self, step: int, model: Autoencoder, terms: dict[str, np.ndarray]) -> Autoencoder:
+    def __call__(
+        self, step: int, model: Autoencoder, loss: losses.Loss, terms: dict[str, np.ndarray]
+    ) -> tuple[Autoencoder, losses.Loss]:
         self.calls.append((step, model, terms))
-        return eqx.tree_at(lambda m: m.decoder.linear.bias, model, replace_fn=lambda bias: bias + 1)
+        return eqx.tree_at(lambda m: m.decoder.linear.bias, model, replace_fn=lambda bias: bias + 1), loss
 
 
 @pytest.mark.parametrize("seconds_between_reports", [0.0, 1e9])
@@ -325,6 +327,22 @@ def test_training_goes_on_with_what_the_callback_returns(start: Autoencoder) -> 
     np.testing.assert_array_equal(found.encoder.linear.weight, start.encoder.linear.weight)
 
 
+def test_training_goes_on_with_the_loss_the_callback_returns(start: Autoencoder) -> None:
+    class Doubles(Recorder):
+        def __call__(
+            self, step: int, model: Autoencoder, loss: losses.Loss, terms: dict[str, np.ndarray]
+        ) -> tuple[Autoencoder, losses.Loss]:
+            assert isinstance(loss, losses.Variational)
+            return model, losses.Variational(2 * loss.beta)
+
+    compiled = training._step._cached._cache_size()
+    _, history = train(start, num_steps=6, loss=losses.Variational(0.5), callback=Doubles(2))
+    assert training._step._cached._cache_size() <= compiled + 1  # another β is the same program
+    terms = history.terms
+    beta = (terms["loss"] - terms["reconstruction"]) / terms["kl"]
+    np.testing.assert_allclose(beta, [0.5, 0.5, 1, 1, 2, 2], rtol=1e-3)
+
+
 def test_callback_may_keep_the_models_it_sees_and_returns(start: Autoencoder) -> None:
     recorder = Recorder(3)
     train(start, callback=recorder)
@@ -335,9 +353,11 @@ def test_callback_may_keep_the_models_it_sees_and_returns(start: Autoencoder) ->
 
 def test_callback_that_changes_nothing_changes_nothing(start: Autoencoder) -> None:
     class Onlooker(Recorder):
-        def __call__(self, step: int, model: Autoencoder, terms: dict[str, np.ndarray]) -> Autoencoder:
+        def __call__(
+            self, step: int, model: Autoencoder, loss: losses.Loss, terms: dict[str, np.ndarray]
+        ) -> tuple[Autoencoder, losses.Loss]:
             self.calls.append((step, model, terms))
-            return model
+            return model, loss
 
     onlooker = Onlooker(2)
     found, history = train(start, num_steps=23, callback=onlooker)

@@ -27,7 +27,6 @@ from vrrae_lab.experiments import (
     Zoo,
 )
 from vrrae_lab.experiments.record import environment
-from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,9 +49,11 @@ FULL_RUNS = {
     "bumps_authors": replace(Bumps(), num_steps=2000, learning_rate=1e-3, num_seeds=2),
     "mnist": Mnist(),
     "ablations_digits": replace(Ablations(), data="digits"),
-    "zoo_digits": replace(Zoo(), data="digits"),
-    # small bumps, but five seeds and enough steps to say where a coefficient is lost
-    "collapse_map_16": replace(CollapseMap(), extent=Extent.FAST, num_steps=1000),
+    "zoo_digits": replace(Zoo(), data="digits", num_seeds=3),
+    # small bumps, but five seeds and twice the steps of the fast setting
+    "collapse_map_16": replace(
+        CollapseMap.fast(), num_seeds=5, num_steps=600, relative_betas=(1e-3, 0.03, 0.1, 0.3, 0.7, 1.4)
+    ),
 }
 
 

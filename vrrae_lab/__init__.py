@@ -15,6 +15,7 @@ from vrrae_lab.models import (
     adaptive_rrae,
     adaptive_vrrae,
     ae,
+    avae,
     beta_tcvae,
     contractive_ae,
     freeze_basis,
@@ -29,6 +30,7 @@ from vrrae_lab.models import (
     vrrae,
 )
 from vrrae_lab.training import History, fit
+from vrrae_lab.validation_beta import ValidationBeta
 
 if TYPE_CHECKING:
     from vrrae_lab import checkpoint, data, derivations, exercises, experiments, explore, figures, metrics, widgets
@@ -51,10 +53,12 @@ __all__ = [
     "AdaptiveRank",
     "Autoencoder",
     "History",
+    "ValidationBeta",
     "__version__",
     "adaptive_rrae",
     "adaptive_vrrae",
     "ae",
+    "avae",
     "beta_tcvae",
     "bottlenecks",
     "checkpoint",

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vrrae_lab.bottlenecks import AdaptiveBasis
+from vrrae_lab.losses import Loss
 from vrrae_lab.models import Autoencoder
 
 
@@ -81,7 +82,9 @@ class AdaptiveRank:
         """Whether the rank has been found. If not, train longer."""
         return self._phase == "settled"
 
-    def __call__(self, step: int, model: Autoencoder, terms: dict[str, Float[np.ndarray, " steps"]]) -> Autoencoder:
+    def __call__(
+        self, step: int, model: Autoencoder, loss: Loss, terms: dict[str, Float[np.ndarray, " steps"]]
+    ) -> tuple[Autoencoder, Loss]:
         """Look at the loss of the last steps, and change the rank if it is time.
 
         Raises:
@@ -95,7 +98,7 @@ class AdaptiveRank:
         self._step = step
         rank = int(basis.active)
         new = self._next_rank(rank, basis.rank, float(np.mean(terms["loss"], dtype=np.float64)))
-        return model if new == rank else with_rank(model, new)
+        return (model if new == rank else with_rank(model, new)), loss
 
     def _next_rank(self, rank: int, largest: int, level: float) -> int:
         stuck = self._is_stuck(level)

@@ -26,6 +26,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 from threadpoolctl import threadpool_limits
 
+from vrrae_lab.batches import DataOrder, TrainingImages
 from vrrae_lab.losses import Loss
 from vrrae_lab.models import Autoencoder, Images, as_floats, check_images
 
@@ -56,7 +57,7 @@ class History:
 
 @runtime_checkable
 class Callback(Protocol):
-    """Looks at a run from time to time, and may change its model.
+    """Looks at a run from time to time, and may change its model and the numbers in its loss.
 
     Attributes:
         every: steps between two calls. There is none after the last step, when nothing is left to train a change.
@@ -64,12 +65,15 @@ class Callback(Protocol):
 
     every: int
 
-    def __call__(self, step: int, model: Autoencoder, terms: dict[str, Float[np.ndarray, " steps"]]) -> Autoencoder:
-        """The model to go on with, of the same structure: the one given, or that with other numbers in it.
+    def __call__(
+        self, step: int, model: Autoencoder, loss: Loss, terms: dict[str, Float[np.ndarray, " steps"]]
+    ) -> tuple[Autoencoder, Loss]:
+        """What to go on with, of the same structure: the model and loss given, or those with other numbers in them.
 
         Args:
             step: updates made so far.
             model: after them; it may be kept.
+            loss: that was minimised.
             terms: as in `History`, at the steps since the last call.
         """
         ...
@@ -97,7 +101,7 @@ def fit(
         batch_size: images per step.
         num_steps: updates to make.
         key: the randomness of the data order and of the noise; the same key gives the same model.
-        callback: called now and then with the model, which it may change, such as `AdaptiveRank`.
+        callback: called now and then with the model and the loss, which it may change, such as `AdaptiveRank`.
         progress: whether to show a progress bar.
 
     Returns:
@@ -110,8 +114,8 @@ def fit(
     x = _checked(model, x, batch_size, num_steps)
     every = num_steps if callback is None else _checked_interval(callback)
     order_key, noise_key = jax.random.split(key)
-    order = _DataOrder(order_key, len(x), batch_size)
-    images = _Images(x)
+    order = DataOrder(order_key, len(x), batch_size)
+    images = TrainingImages(x)
     fixed = _Fixed(loss, noise_key, optimizer)
     model = _copy(model)
     state: PyTree = (model, optimizer.init(eqx.filter(model, eqx.is_inexact_array)))
@@ -139,7 +143,8 @@ def fit(
             bar.set_postfix({name: f"{values[-1]:.4g}" for name, values in chunks[-1].items()}, refresh=False)
             stopped = _reason_to_stop(chunks[-1]["loss"], step, interrupt)
             if callback is not None and step == next_call < num_steps and stopped == "finished":
-                state = (_copy(callback(step, state[0], _last(chunks, every))), state[1])
+                model, loss = callback(step, state[0], fixed.loss, _last(chunks, every))
+                state, fixed = (_copy(model), state[1]), fixed._replace(loss=loss)
     seconds = time.perf_counter() - started - compile_seconds
     return state[0], History(_last(chunks, step), stopped, seconds, compile_seconds)
 
@@ -210,43 +215,6 @@ def _checked(model: Autoencoder, x: Images, batch_size: int, num_steps: int) -> 
             f"{len(bad)} of {len(x)} images contain NaN or infinity, the first at index {bad[0]}: remove or mend them"
         )
     return x
-
-
-class _DataOrder:
-    """Which images form the batch of a step: epochs of ⌊N/B⌋ batches, each from a fresh permutation."""
-
-    def __init__(self, key: Key[Array, ""], num_samples: int, batch_size: int) -> None:
-        # on the host, where a permutation does not wait for the steps that an accelerator still has to make
-        self._key = jax.device_put(key, jax.local_devices(backend="cpu")[0])
-        self._num_samples, self._batch_size = num_samples, batch_size
-        self._steps_per_epoch = num_samples // batch_size
-        self._epoch = -1
-        self._permutation = np.zeros(0, np.int32)
-
-    def batch(self, step: int) -> Int[np.ndarray, " batch_size"]:
-        """Indices of the images of step `step`."""
-        epoch, place = divmod(step, self._steps_per_epoch)
-        if epoch != self._epoch:
-            epoch_key = jax.random.fold_in(self._key, epoch)
-            self._permutation = np.asarray(jax.random.permutation(epoch_key, self._num_samples), np.int32)
-            self._epoch = epoch
-        return self._permutation[place * self._batch_size : (place + 1) * self._batch_size]
-
-
-class _Images:
-    """The training images, where their batches are taken from fastest.
-
-    On an accelerator they are copied to it once, as they are (uint8 stay uint8), if they fill at most a quarter of its
-    memory. Otherwise, and on a CPU, where a copy would gain nothing, each batch is taken from the array in memory.
-    """
-
-    def __init__(self, x: Images) -> None:
-        device = jax.devices()[0]
-        memory = (device.memory_stats() or {}).get("bytes_limit", 0)
-        self._x = jax.device_put(x) if x.nbytes <= memory / 4 else np.asarray(x)
-
-    def batch(self, indices: Int[np.ndarray, " batch_size"]) -> Array:
-        return jnp.asarray(self._x[indices])
 
 
 class _Fixed(NamedTuple):

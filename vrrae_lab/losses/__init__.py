@@ -18,13 +18,15 @@ the batch beside a `Reconstruction`, and summed beside a `PaperReconstruction`.
 | `TotalCorrelation` | that divergence in three parts, weighed apart (β-TCVAE) | likewise |
 | `Sparse` | units that are active too often or too seldom | `sparse_ae` |
 | `Contractive` | how fast the latents change with the image | any without the SVD of a batch |
+| `AggregateMatching` | the average of all posteriors against the prior (AVAE) | any without the SVD of a batch |
 | `NuclearNorm` | rank of the matrix before the latents | `lorae` |
 
 Sources: Kingma & Welling, arXiv 1312.6114, Eq. 3; Higgins et al. 2017 (β); Mounayer et al., arXiv 2505.09458, Eq. 2;
 Chen et al., arXiv 1802.04942 (β-TCVAE); Ng, *Sparse autoencoder*, CS294A lecture notes, 2011; Rifai et al., ICML 2011
-(contractive); Mazumder et al., arXiv 2310.16194 (LoRAE).
+(contractive); Mazumder et al., arXiv 2310.16194 (LoRAE); Saha et al., arXiv 2311.07693 (AVAE).
 """
 
+from vrrae_lab.losses.aggregate import AggregateMatching
 from vrrae_lab.losses.penalties import Contractive, NuclearNorm, Sparse
 from vrrae_lab.losses.total_correlation import MinibatchStratified, MinibatchWeighted, TotalCorrelation
 from vrrae_lab.losses.variational import (
@@ -38,6 +40,7 @@ from vrrae_lab.losses.variational import (
 )
 
 __all__ = [
+    "AggregateMatching",
     "Contractive",
     "Convention",
     "Loss",

@@ -1,8 +1,8 @@
 """A named constructor for each model of the papers.
 
 With one key, a model and its ablation start from the same numbers wherever they share a part: `vae`, `vae_identity` and
-`beta_tcvae`; `vrrae`, `rrae_vae` and `adaptive_vrrae`; `rrae` and `adaptive_rrae`; `ae`, `sparse_ae` and
-`contractive_ae`. Linear layers start as Equinox draws them, uniformly between ±1/√(inputs).
+`beta_tcvae`; `vrrae`, `rrae_vae` and `adaptive_vrrae`; `rrae` and `adaptive_rrae`; `ae`, `avae`,
+`sparse_ae` and `contractive_ae`. Linear layers start as Equinox draws them, uniformly between ±1/√(inputs).
 
 Sources: Mounayer et al., arXiv 2505.09458 (VRRAE and its ablations) and arXiv 2405.13980 (RRAE); Kingma & Welling,
 arXiv 1312.6114 (VAE); Jing et al., arXiv 2010.00679 (IRMAE); Mazumder et al., arXiv 2310.16194 (LoRAE). Those of the
@@ -53,6 +53,11 @@ def long_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencod
 def contractive_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Autoencoder to be trained with `losses.Contractive`. Args as in `ae`."""
     return _assemble("contractive_ae", shape, latent_size, Identity(), key)
+
+
+def avae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """Autoencoder to be trained with `losses.AggregateMatching`: no noise, no posteriors. Args as in `ae`."""
+    return _assemble("avae", shape, latent_size, Identity(), key)
 
 
 def sparse_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
@@ -160,6 +165,7 @@ CONSTRUCTORS: dict[str, Callable[..., Autoencoder]] = {
         lorae,
         sparse_ae,
         contractive_ae,
+        avae,
         beta_tcvae,
         adaptive_rrae,
         adaptive_vrrae,

@@ -1,0 +1,94 @@
+r"""AVAE's weight of the divergence: the error on validation images, measured again in every epoch.
+
+The better a model reconstructs, the less its latents are pressed towards the prior. Published are two rules. The paper
+takes the mean norm of the errors as β. Its code divides the reconstruction by their root mean square, which is the same
+as multiplying the divergence with it, but for a factor of the whole loss that optimizers like Adam do not see.
+
+Source: Saha, Joshi & Whitaker, *Matching aggregate posteriors in the variational autoencoder*, arXiv 2311.07693.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from vrrae_lab.losses import AggregateMatching, Loss
+from vrrae_lab.models import Autoencoder, Images, as_floats, check_images, in_batches
+
+Norms = Float[np.ndarray, " count"]
+
+
+def mean_error_norm(norms: Norms) -> float:
+    r"""$\frac1n \sum_i \lVert \hat x_i - x_i \rVert$: the rule of the paper."""
+    return float(np.mean(norms))
+
+
+def root_mean_square_error(norms: Norms) -> float:
+    r"""$\sqrt{\frac1n \sum_i \lVert \hat x_i - x_i \rVert^2}$: the rule of its code, the norm over a whole image."""
+    return float(np.sqrt(np.mean(norms**2)))
+
+
+class BetaEvent(NamedTuple):
+    """A weight that was set: after how many updates, and to what."""
+
+    step: int
+    beta: float
+
+
+class ValidationBeta:
+    """A callback of `fit` that sets the β of `losses.AggregateMatching` by the error on validation images.
+
+    Attributes:
+        every: steps between two settings: those of an epoch.
+        log: what was set, in order.
+    """
+
+    def __init__(
+        self, x: Images, every: int, *, rule: Callable[[Norms], float] = mean_error_norm, largest: float = np.inf
+    ) -> None:
+        """Args:
+            x: validation images, which are not trained on.
+            every: see the attribute.
+            rule: maps the error norms of the images to β.
+            largest: no β is larger.
+
+        Raises:
+            ValueError: if there are no images, `every` is below 1 or `largest` not positive.
+        """
+        if len(x) == 0:
+            raise ValueError("there are no validation images: give one or more")
+        if every < 1:
+            raise ValueError(f"every = {every}: use 1 or more")
+        if not largest > 0:
+            raise ValueError(f"largest = {largest}: use a positive weight")
+        self.every = every
+        self.log: list[BetaEvent] = []
+        self._x, self._rule, self._largest = x, rule, largest
+
+    def __call__(
+        self, step: int, model: Autoencoder, loss: Loss, terms: dict[str, Float[np.ndarray, " steps"]]
+    ) -> tuple[Autoencoder, Loss]:
+        """The model as it is, and the loss with another β.
+
+        Raises:
+            ValueError: if the loss is not an `AggregateMatching`, or the images do not have the model's shape.
+        """
+        if not isinstance(loss, AggregateMatching):
+            raise ValueError(f"the loss is a {type(loss).__name__}: this callback sets β of losses.AggregateMatching")
+        beta = min(self._rule(self.error_norms(model)), self._largest)
+        self.log.append(BetaEvent(step, beta))
+        return model, eqx.tree_at(lambda found: found.beta, loss, jnp.asarray(beta, loss.beta.dtype))
+
+    def error_norms(self, model: Autoencoder) -> Norms:
+        r"""$\lVert \hat x_i - x_i \rVert$ of each validation image, which is decoded from its posterior's mean.
+
+        Raises:
+            ValueError: if the images do not have the model's shape.
+        """
+        check_images(self._x, model.shape)
+        x = np.asarray(as_floats(jnp.asarray(self._x)), float)
+        x_hat = np.asarray(in_batches(model.reconstruct, self._x), float)
+        return np.linalg.norm((x_hat - x).reshape(len(x), -1), axis=1)
