@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import vrrae_lab as vl
-from vrrae_lab.experiments import Bumps, of_model, shipped_record
+from vrrae_lab.experiments import EXPERIMENTS, of_model, shipped_record
 from vrrae_lab.gaussian import DiagonalGaussian
 
 README = Path(__file__).parents[1] / "README.md"
+RESULTS = README.parent / "docs" / "results.md"
 
 
 def example() -> str:
@@ -71,16 +72,21 @@ def test_unknown_name_is_an_attribute_error() -> None:
         vl.vrae  # noqa: B018
 
 
-def test_the_figures_of_the_readme_are_those_of_the_records() -> None:
-    readme = README.read_text()
-    for name in ("bumps", "bumps_authors"):
-        assert Bumps.table(shipped_record(name)).split("\n\n")[0] in readme
-        floor = shipped_record(name)["floors"]["nearest training image"]
-        assert f"nearest training image is {floor:.1f} %" in readme
-    assert f"{shipped_record('bumps_vrrae')['test_error']:.1f} % on the test set" in readme
+@pytest.mark.parametrize("name", ["bumps", "bumps_authors", "mnist"])
+def test_the_tables_of_the_results_are_those_of_the_records(name: str) -> None:
+    record = shipped_record(name)
+    results = RESULTS.read_text()
+    table = EXPERIMENTS[record["experiment"]].table(record).split("\n\n")[0]
+    assert table in results and f"(../vrrae_lab/records/{name}.json)" in results
+    floor = record["floors"]["nearest training image"]
+    assert f"nearest training image is {floor:.1f} %" in results
 
 
-def test_what_the_readme_says_of_the_bumps_is_what_the_records_show() -> None:
+def test_the_error_of_the_shipped_model_is_that_of_its_record() -> None:
+    assert f"{shipped_record('bumps_vrrae')['test_error']:.1f} % on the test set" in RESULTS.read_text()
+
+
+def test_what_is_said_of_the_bumps_is_what_the_records_show() -> None:
     def mean(record: dict[str, Any], name: str, metric: str) -> float:
         return float(np.mean(of_model(record, name, metric)))
 
@@ -100,6 +106,26 @@ def test_what_the_readme_says_of_the_bumps_is_what_the_records_show() -> None:
     falls = [r["convergence"]["fall_in_last_tenth_percent"] for r in paper["results"] if r["model"] in ("VAE", "VRRAE")]
     rising = [fall for fall in falls if fall < 0]
     assert len(rising) == 1 and 5 < min(fall for fall in falls if fall > 0) and max(falls) < 14
+
+
+def test_what_is_said_of_mnist_is_what_the_record_shows() -> None:
+    record = shipped_record("mnist")
+    readme, results = (" ".join(page.read_text().split()) for page in (README, RESULTS))
+    assert (record["seeds"], record["data"]["reductions"]) == ([0], [])
+    error, train, active, kl = (
+        {name: of_model(record, name, metric)[0] for name in ("AE", "VAE", "RRAE", "VRRAE")}
+        for metric in ("test_error", "train_error", "active_units", "kl_per_coefficient")
+    )
+    assert f"test errors {', '.join(f'{name} {value:.1f}' for name, value in error.items())} %" in readme
+    nearest, linear = record["floors"].values()
+    assert max(error.values()) < 0.7 * nearest and f"a linear map of rank 16 leaves {linear:.1f} %" in results
+    assert all(abs(error[name] - train[name]) < 0.6 for name in error)
+    assert max(error["AE"], error["RRAE"]) < min(error["VAE"], error["VRRAE"])
+    assert f"{error['VRRAE'] - error['RRAE']:.1f} points behind the RRAE" in results
+    assert sum(active["VAE"]) == 14 and sum(active["VRRAE"]) == 16
+    assert sorted(kl["VAE"])[2] < 0.05 < 0.1 < sorted(kl["VAE"])[3]
+    assert record["settings"]["vae_beta"] == pytest.approx(1000 * record["settings"]["vrrae_beta"])
+    assert f"{sum(kl['VRRAE']):.0f} nats for 16 coefficients against {sum(kl['VAE']):.0f}" in results
 
 
 def test_the_verdicts_of_the_readme_are_those_of_the_claims() -> None:

@@ -7,7 +7,9 @@ from . import rig
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("name", ["00_start_here", "01_truncated_svd", "03_bump_collapse"])
+@pytest.mark.parametrize(
+    "name", ["00_start_here", "01_truncated_svd", "03_bump_collapse", "04_singular_values_and_beta"]
+)
 def test_moving_the_first_slider_changes_the_first_picture(page, address, name):
     rig.open_notebook(page, address, f"{name}.ipynb")
     rig.run_all(page)
