@@ -1,0 +1,102 @@
+"""Images as pixels, as one picture of many, and as a figure."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Array, Float, UInt8
+
+from vrrae_lab.figures.style import styled
+
+Images = Float[np.ndarray, "count height width channels"] | Float[Array, "count height width channels"]
+
+
+def to_pixels(images: Images, limits: tuple[float, float] | None = None) -> UInt8[np.ndarray, "count height width 3"]:
+    """Images as 8-bit RGB: grey ones through the cividis map, colour ones as they are.
+
+    Args:
+        images: 1 or 3 channels.
+        limits: the values shown as the darkest and the brightest colour; by default the extremes of all the images.
+
+    Raises:
+        ValueError: if the images have neither 1 nor 3 channels.
+    """
+    images = np.asarray(images)
+    low, high = limits if limits is not None else (float(np.nanmin(images)), float(np.nanmax(images)))
+    unit = np.nan_to_num(np.clip((images - low) / max(high - low, 1e-12), 0, 1))
+    if images.shape[-1] == 3:
+        return np.round(255 * unit).astype(np.uint8)
+    if images.shape[-1] != 1:
+        raise ValueError(f"the images have {images.shape[-1]} channels: only 1 (grey) or 3 (colour) can be shown")
+    return _cividis()[np.round(255 * unit[..., 0]).astype(int)]
+
+
+def tile(
+    pixels: UInt8[np.ndarray, "count height width 3"], columns: int, gap: int = 1
+) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
+    """One picture of all images side by side, row by row, separated by white lines of `gap` pixels."""
+    count, height, width, _ = pixels.shape
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for i, picture in enumerate(pixels):
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
+def png(pixels: UInt8[np.ndarray, "height width 3"], magnify: int = 1) -> bytes:
+    """An 8-bit RGB picture as PNG, each pixel drawn as a square of `magnify` pixels."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    enlarged = pixels.repeat(magnify, axis=0).repeat(magnify, axis=1)
+    # level 1: an image on screen a few milliseconds sooner is worth more than a smaller one
+    Image.fromarray(enlarged).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def image_grid(
+    images: Images,
+    columns: int,
+    *,
+    title: str = "",
+    row_names: Sequence[str] = (),
+    limits: tuple[float, float] | None = None,
+    width: int = 700,
+) -> go.Figure:
+    """Images side by side as one picture.
+
+    Args:
+        images: at least one, 1 or 3 channels.
+        columns: images in a row.
+        title: above the picture.
+        row_names: a name for each row, shown at its left.
+        limits: see `to_pixels`.
+        width: of the figure, in pixels.
+    """
+    sheet = tile(to_pixels(images, limits), columns)
+    source = "data:image/png;base64," + base64.b64encode(png(sheet)).decode()
+    figure = go.Figure(go.Image(source=source, hoverinfo="skip"))
+    row_height = np.asarray(images).shape[1] + 1
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(
+        showgrid=False,
+        zeroline=False,
+        ticks="",
+        showticklabels=bool(row_names),
+        tickvals=[row_height * (i + 0.5) for i in range(len(row_names))],
+        ticktext=list(row_names),
+    )
+    margin_left = 20 + 7 * max((len(name) for name in row_names), default=0)
+    height = round(60 + (width - margin_left - 20) * sheet.shape[0] / sheet.shape[1])
+    return styled(figure, title, width, height, margin_left=margin_left)
+
+
+def _cividis() -> UInt8[np.ndarray, "256 3"]:
+    from plotly.colors import get_colorscale, sample_colorscale
+
+    colours = sample_colorscale(get_colorscale("Cividis"), np.linspace(0, 1, 256), colortype="tuple")
+    return np.round(255 * np.asarray(colours)).astype(np.uint8)
