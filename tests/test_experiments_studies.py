@@ -107,7 +107,7 @@ def test_record_holds_every_model_with_its_floors_and_settings(name: str, finish
     assert record["settings"]["num_steps"] == 4 and record["settings"]["extent"] == "tiny"
     assert record["floors"] == {
         "nearest training image": pytest.approx(metrics.nearest_image_error(test.x, train.x)),
-        "best linear map of rank 2": pytest.approx(evaluation.linear_test_error(train.x, test.x, 2)),
+        "best linear map of rank 2": pytest.approx(metrics.linear_test_error(train.x, test.x, 2)),
     }
     assert "image_size 16 instead of 64" in record["data"]["reductions"]
     assert record["versions"]["jax"] == jax.__version__ and record["device"]["cpu_cores"] >= 1

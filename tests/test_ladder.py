@@ -19,6 +19,7 @@ FLOORS = {
     "convolution": 0,
     "microbatch": 0,
     "compilation": 0,
+    "randomness": 0,
     "data": 0,
     "figures": 0,
     "nets": 1,

@@ -7,15 +7,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from vrrae_lab import bottlenecks, linalg
 from vrrae_lab.derivations.claim import Finding
-
-
-def generator(key: Key[Array, ""]) -> np.random.Generator:
-    """NumPy's generator, seeded by the key: float64 in every setting of jax, and nothing to compile."""
-    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
+from vrrae_lab.randomness import generator as generator  # for the checks, which draw all their data with it
 
 
 def random_latents(rng: np.random.Generator, batch: int, latent_size: int) -> Float[np.ndarray, "batch latent_size"]:

@@ -13,6 +13,8 @@ from jaxtyping import Array, Float, Key
 
 from vrrae_lab import density
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict, float64
+from vrrae_lab.derivations.samples import generator
+from vrrae_lab.metrics import cubic_kernel, frechet_distance, kernel_distance, leave_one_out_entropy
 from vrrae_lab.training import one_blas_thread
 
 # --------------------------------------------------------------------------------------- 26: the floor of the entropy
@@ -58,12 +60,6 @@ def _whitened(points: Float[Array, "num_points latent_size"]) -> Float[Array, "n
     return centred @ (vectors / jnp.sqrt(values)[None, :])
 
 
-def _estimate(points: Float[Array, "num_points latent_size"], bandwidth: float) -> tuple[float, float]:
-    """Entropy without a floor and with the kernels' normalisation, in nats, and its standard error."""
-    logs = density.KernelDensity(points, bandwidth).leave_one_out()
-    return float(-jnp.mean(logs)), float(jnp.std(logs)) / math.sqrt(len(points))
-
-
 def check_entropy_floor(key: Key[Array, ""]) -> Evidence:
     """Claim 26. Both sets have the mean square 1 per coordinate; 0.16 of that of the clusters is in their centres."""
     size, before, ceiling = SATURATION[-1]
@@ -76,8 +72,10 @@ def check_entropy_floor(key: Key[Array, ""]) -> Evidence:
         clusters = 0.4 * centres + math.sqrt(0.84) * jax.random.normal(noise_key, (count, size))
         white = [_whitened(x) for x in (gaussian, clusters)]
         scores = [published_entropy(x, bandwidth) for x in (gaussian, clusters, *white)]
-        (of_gaussian, error_1), (of_clusters, error_2) = (_estimate(x, bandwidth) for x in (gaussian, clusters))
-        (white_gaussian, error_3), (white_clusters, error_4) = (_estimate(x, bandwidth) for x in white)
+        (of_gaussian, error_1), (of_clusters, error_2) = (
+            leave_one_out_entropy(x, bandwidth) for x in (gaussian, clusters)
+        )
+        (white_gaussian, error_3), (white_clusters, error_4) = (leave_one_out_entropy(x, bandwidth) for x in white)
     found = (of_gaussian - of_clusters) / math.hypot(error_1, error_2)
     after_whitening = (white_gaussian - white_clusters) / math.hypot(error_3, error_4)
     least = size / 2 * math.log(2 * math.pi * math.e)
@@ -110,26 +108,11 @@ def samples(
     repeats: int, counts: tuple[int, int], dimension: int, *, key: Key[Array, ""]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Pairs of samples of the same Gaussian."""
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))  # jax would compile each shape
+    rng = generator(key)
     scale = np.sqrt(spectrum(dimension))[None, None, :]
     x = rng.normal(size=(repeats, counts[0], dimension)) * scale
     y = rng.normal(size=(repeats, counts[1], dimension)) * scale
     return list(zip(x, y, strict=True))
-
-
-def frechet_distance(x: Float[np.ndarray, "n_x dimension"], y: Float[np.ndarray, "n_y dimension"]) -> float:
-    r"""$|\mu_x - \mu_y|^2 + \mathrm{tr}(S_x + S_y - 2 (S_x S_y)^{1/2})$ of the means and covariances."""
-    root_x, root_y = ((z - z.mean(axis=0, keepdims=True)) / math.sqrt(len(z) - 1) for z in (x, y))
-    # S_x S_y has the eigenvalues of R_x S_y R_xᵀ, with S_x = R_xᵀ R_x, and zeros: the smaller matrix will do
-    if len(x) < x.shape[1]:
-        product = root_x @ (root_y.T @ root_y) @ root_x.T
-    else:
-        values, vectors = np.linalg.eigh(root_x.T @ root_x)
-        half = vectors * np.sqrt(np.maximum(values, 0))[None, :]
-        product = half.T @ (root_y.T @ root_y) @ half
-    roots = np.sqrt(np.maximum(np.linalg.eigvalsh(product), 0))
-    traces = np.sum(root_x**2) + np.sum(root_y**2)
-    return float(np.sum((x.mean(axis=0) - y.mean(axis=0)) ** 2) + traces - 2 * roots.sum())
 
 
 def small_bias(counts: tuple[int, int], dimension: int) -> tuple[float, float]:
@@ -149,25 +132,9 @@ def small_bias(counts: tuple[int, int], dimension: int) -> tuple[float, float]:
     return float(per_sample * weights.sum()), float(per_sample * math.sqrt(2 * np.sum(weights**2)))
 
 
-def kernel_distance(x: Float[np.ndarray, "n_x dimension"], y: Float[np.ndarray, "n_y dimension"]) -> float:
-    """KID: squared maximum mean discrepancy with the kernel (x·y/d + 1)³, without bias."""
-    return _discrepancy(x, y, with_itself=False)
-
-
-def _discrepancy(x: np.ndarray, y: np.ndarray, *, with_itself: bool) -> float:
-    """Whether each point is also paired with itself decides on the bias."""
-
-    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        base = a @ b.T / a.shape[1] + 1
-        return base * base * base
-
-    def within(a: np.ndarray) -> float:
-        all_pairs = kernel(a, a)
-        if with_itself:
-            return all_pairs.mean()
-        return (all_pairs.sum() - np.trace(all_pairs)) / (len(a) * (len(a) - 1))
-
-    return float(within(x) + within(y) - 2 * kernel(x, y).mean())
+def biased_kernel_distance(x: Float[np.ndarray, "n_x dimension"], y: Float[np.ndarray, "n_y dimension"]) -> float:
+    """As `metrics.kernel_distance`, but with the pairs of a point with itself."""
+    return float(cubic_kernel(x, x).mean() + cubic_kernel(y, y).mean() - 2 * cubic_kernel(x, y).mean())
 
 
 def mean_distance(repeats: int, counts: tuple[int, int], dimension: int, *, key: Key[Array, ""]) -> float:
@@ -185,7 +152,7 @@ def check_frechet_bias(key: Key[Array, ""]) -> Evidence:
         many = mean_distance(repeats, (4000, 4000), small, key=second_key)
         pairs = samples(40, (150, 300), small, key=kid_key)
         kids = np.array([kernel_distance(x, y) for x, y in pairs])
-        biased = float(np.mean([_discrepancy(x, y, with_itself=True) for x, y in pairs]))
+        biased = float(np.mean([biased_kernel_distance(x, y) for x, y in pairs]))
     error = float(kids.std(ddof=1)) / math.sqrt(len(kids))
     first_order, spread = small_bias((4000, 4000), small)
     relative = spread / first_order / math.sqrt(repeats)  # standard error of each of the two means

@@ -70,19 +70,8 @@ def floors(train: data.Dataset, test: data.Dataset, rank: int) -> dict[str, floa
     """Test errors, in percent, that a model of rank k should beat: the nearest training image, and a linear map."""
     return {
         "nearest training image": metrics.nearest_image_error(test.x, train.x),
-        f"best linear map of rank {rank}": linear_test_error(train.x, test.x, rank),
+        f"best linear map of rank {rank}": metrics.linear_test_error(train.x, test.x, rank),
     }
-
-
-def linear_test_error(train: np.ndarray, test: np.ndarray, rank: int) -> float:
-    """Relative error on `test`, in percent, of projection on the first principal components of `train`."""
-    centre = train.mean(axis=0, dtype=float)
-    a, b = ((x - centre).reshape(len(x), -1) for x in (train, test))
-    if len(a) <= a.shape[1]:
-        kept = np.linalg.svd(a, full_matrices=False)[2][:rank].T
-    else:  # of many images the Gram matrix is the smaller one
-        kept = np.linalg.eigh(a.T @ a)[1][:, -rank:]
-    return metrics.relative_error(test, (b @ kept @ kept.T).reshape(test.shape) + centre)
 
 
 def pixel_eigenvalues(x: np.ndarray, count: int) -> list[float]:

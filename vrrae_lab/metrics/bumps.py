@@ -1,56 +1,12 @@
-r"""How well a model does, and whether it has collapsed.
-
-Errors are relative and in percent, $100\,\lVert \hat X - X\rVert_F / \lVert X \rVert_F$ over a whole set, as in the
-papers. A figure means little alone, so the floors that any model should beat are here too.
-"""
+"""What is measured on the Gaussian bumps: whether generated images are bumps, and how straight latent paths are."""
 
 import numpy as np
 from jaxtyping import Array, Float
 
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.data.synthetic import SPREAD, bump_images
-from vrrae_lab.gaussian import DiagonalGaussian, Posterior
-
-Samples = Float[np.ndarray, "batch ..."] | Float[Array, "batch ..."]
-TrainingSamples = Float[np.ndarray, "train_batch ..."] | Float[Array, "train_batch ..."]
-
-ACTIVE_VARIANCE = 0.01
-
-
-def relative_error(x: Samples, x_hat: Samples) -> float:
-    r"""$100\,\lVert \hat X - X\rVert_F / \lVert X \rVert_F$ over the whole set, in percent.
-
-    Raises:
-        ValueError: if the shapes differ or `x` is all zero.
-    """
-    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
-    if x.shape != x_hat.shape:
-        raise ValueError(f"x has shape {x.shape} and x_hat {x_hat.shape}: an error needs equal shapes")
-    norm = np.linalg.norm(x)
-    if norm == 0:
-        raise ValueError("x is all zero: a relative error has no meaning")
-    return float(100 * np.linalg.norm(x_hat - x) / norm)
-
-
-def nearest_image_error(x: Samples, x_train: TrainingSamples) -> float:
-    """Relative error, in percent, of answering each image with the nearest training image: a floor for memory."""
-    flat, train = (np.asarray(a, float).reshape(len(a), -1) for a in (x, x_train))
-    squares = (flat**2).sum(1)[:, None] + (train**2).sum(1) - 2 * flat @ train.T
-    return relative_error(flat, train[squares.argmin(axis=1)])
-
-
-def linear_error(x_train: Samples, rank: int) -> float:
-    """Relative error, in percent, of the best reconstruction of `x_train` by a linear map of rank `rank`.
-
-    By Eckart–Young it is what the truncated SVD of the pixels leaves out.
-
-    Raises:
-        ValueError: if the rank is below 1.
-    """
-    if rank < 1:
-        raise ValueError(f"rank = {rank}: use 1 or more")
-    squares = np.linalg.svd(np.asarray(x_train, float).reshape(len(x_train), -1), compute_uv=False) ** 2
-    return float(100 * np.sqrt(squares[rank:].sum() / squares.sum()))
+from vrrae_lab.metrics.inputs import as_rows
+from vrrae_lab.metrics.reconstruction import Samples, relative_error
 
 
 def bump_fit_error(x: Samples, training: Dataset) -> float:
@@ -103,32 +59,6 @@ def _best_centres(
     return np.stack([u[every, column], v[every, row]], axis=-1)
 
 
-def active_units(
-    means: Float[Array, "batch rank"] | Float[np.ndarray, "batch rank"], threshold: float = ACTIVE_VARIANCE
-) -> np.ndarray:
-    """Which coefficients are used: those whose posterior mean has a variance over the data above `threshold`.
-
-    The others have collapsed: the encoder tells the decoder nothing through them.
-
-    Source: Burda, Grosse & Salakhutdinov, *Importance Weighted Autoencoders*, arXiv 1509.00519, section 5.
-
-    Args:
-        means: posterior mean of each image and coefficient.
-        threshold: in the squared units of the means; the source's 0.01 presumes a prior of unit variance.
-
-    Returns:
-        One boolean per coefficient.
-    """
-    return np.asarray(means).var(axis=0) > threshold
-
-
-def kl_per_coefficient(posterior: Posterior) -> list[float] | None:
-    """KL divergence to the prior of each coefficient, mean over the images, in nats; None for a point mass."""
-    if not isinstance(posterior, DiagonalGaussian):
-        return None
-    return np.asarray(posterior.kl(), float).mean(axis=0).tolist()
-
-
 def straightness(path: Float[np.ndarray, "count rank"] | Float[Array, "count rank"]) -> tuple[float, float]:
     """How straight a sequence of points is.
 
@@ -137,9 +67,9 @@ def straightness(path: Float[np.ndarray, "count rank"] | Float[Array, "count ran
         along that direction that go the same way as the majority (1: never turns back).
 
     Raises:
-        ValueError: if there are fewer than 3 points or they all coincide.
+        ValueError: if there are fewer than 3 points, they all coincide, are not finite or not a matrix.
     """
-    points = np.asarray(path, float)
+    points = as_rows("path", path)
     if len(points) < 3:
         raise ValueError(f"the path has {len(points)} points: straightness needs 3 or more")
     _, singular_values, directions = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)

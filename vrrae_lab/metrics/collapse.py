@@ -1,0 +1,38 @@
+"""Whether coefficients have collapsed: which of them the encoder uses, and how much each tells."""
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from vrrae_lab.gaussian import DiagonalGaussian, Posterior
+from vrrae_lab.metrics.inputs import as_rows
+
+ACTIVE_VARIANCE = 0.01
+
+
+def active_units(
+    means: Float[Array, "batch rank"] | Float[np.ndarray, "batch rank"], threshold: float = ACTIVE_VARIANCE
+) -> np.ndarray:
+    """Which coefficients are used: those whose posterior mean has a variance over the data above `threshold`.
+
+    The others have collapsed: the encoder tells the decoder nothing through them.
+
+    Source: Burda, Grosse & Salakhutdinov, *Importance Weighted Autoencoders*, arXiv 1509.00519, section 5.
+
+    Args:
+        means: posterior mean of each image and coefficient.
+        threshold: in the squared units of the means; the source's 0.01 presumes a prior of unit variance.
+
+    Returns:
+        One boolean per coefficient.
+
+    Raises:
+        ValueError: if there are no images, or the means are not a matrix or not finite.
+    """
+    return as_rows("means", means).var(axis=0) > threshold
+
+
+def kl_per_coefficient(posterior: Posterior) -> list[float] | None:
+    """KL divergence to the prior of each coefficient, mean over the images, in nats; None for a point mass."""
+    if not isinstance(posterior, DiagonalGaussian):
+        return None
+    return np.asarray(posterior.kl(), float).mean(axis=0).tolist()
