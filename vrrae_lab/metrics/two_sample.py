@@ -80,8 +80,9 @@ def two_sample_test(
     check_at_least(1, "block_size", block_size)
     x, y = as_pair(x, y, least=2)
     pooled, given = np.concatenate([x, y]), _signed_weights(len(x), len(y))
-    permuted = generator(key).permuted(np.tile(given, (num_permutations, 1)), axis=1)
-    energies = _energies(pooled, np.vstack([given, permuted]).T, block_size)
+    divisions = np.tile(given, (1 + num_permutations, 1))
+    generator(key).permuted(divisions[1:], axis=1, out=divisions[1:])
+    energies = _energies(pooled, divisions.T, block_size)
     # the same division found again, or its mirror image, is as far apart whatever rounding says
     rounding = 1e-12 * float(np.linalg.norm(pooled.std(axis=0)))
     as_far = int((energies[1:] >= energies[0] - rounding).sum())
