@@ -9,8 +9,7 @@ import pytest
 from scipy import stats
 from sklearn.neighbors import KernelDensity as SklearnKernelDensity
 
-from vrrae_lab import density
-from vrrae_lab.density import AggregatePosterior, KernelDensity, avae_bandwidth, best_bandwidth, corrected_bandwidth
+from vrrae_lab.density import AggregatePosterior, KernelDensity, best_bandwidth, corrected_bandwidth, kernel
 from vrrae_lab.gaussian import DiagonalGaussian
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -262,7 +261,7 @@ def test_another_bandwidth_does_not_compile_again():
     z = jnp.float32(QUERIES)
     KernelDensity(np.float32(POINTS), 0.5).log_density(z)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(density, "_map_blocks", None)  # tracing would call it
+        patch.setattr(kernel, "map_blocks", None)  # tracing would call it
         KernelDensity(np.float32(POINTS) + 1, 0.7).log_density(z)
 
 
@@ -283,24 +282,6 @@ def test_best_bandwidth_is_the_maximum_and_stays_within_its_bounds():
     assert best_bandwidth(lambda h: h, high=2) == pytest.approx(2, rel=2e-4)
     with pytest.raises(ValueError, match="low = 2, high = 1"):
         best_bandwidth(lambda h: h, low=2, high=1)
-
-
-def test_avae_bandwidth_is_where_the_likelihood_is_largest(x64, getkey):
-    """With one kernel that is the root mean square distance of the queries, per coordinate."""
-    key = getkey()
-    found = avae_bandwidth(3, 1, key=key, num_trials=2, num_queries=50)
-    for trial_key, bandwidth in zip(jax.random.split(key), found, strict=True):
-        centre_key, query_key = jax.random.split(trial_key)
-        distances = jax.random.normal(query_key, (50, 3)) - jax.random.normal(centre_key, (1, 3))
-        assert bandwidth == pytest.approx(math.sqrt(np.mean(distances**2)), rel=1e-3)
-
-
-def test_avae_bandwidth_is_the_published_one(getkey):
-    """Of three entries of AVAE's table, printed to 0.01."""
-    for latent_size, num_centres, published in ((10, 500, 0.74), (20, 500, 0.89), (10, 1000, 0.70)):
-        found = avae_bandwidth(latent_size, num_centres, key=getkey())
-        assert found.mean() == pytest.approx(published, abs=0.02)
-        assert found.std() < 0.03
 
 
 # ---- bad input
@@ -356,10 +337,3 @@ def test_queries_have_the_dimension_of_the_points(shape):
 def test_nothing_is_left_when_the_only_point_is_left_out():
     with pytest.raises(ValueError, match="give 2 or more"):
         KernelDensity(np.float32(POINTS[:1]), 0.5).leave_one_out()
-
-
-@pytest.mark.parametrize("name", ["latent_size", "num_centres", "num_trials", "num_queries"])
-def test_avae_bandwidth_refuses_numbers_below_one(name, getkey):
-    numbers = {"latent_size": 2, "num_centres": 5, "num_trials": 1, "num_queries": 5} | {name: 0}
-    with pytest.raises(ValueError, match=f"{name} = 0: use 1 or more"):
-        avae_bandwidth(**numbers, key=getkey())

@@ -18,6 +18,7 @@ import vrrae_lab as vl
 from vrrae_lab.experiments import (
     EXPERIMENTS,
     Ablations,
+    BandwidthTable,
     BatchSize,
     BetaSweep,
     Bumps,
@@ -43,6 +44,7 @@ RUNS = {
     "beta_sweep_fast": BetaSweep.fast(),
     "collapse_map_fast": CollapseMap.fast(),
     "cost_fast": Cost.fast(),
+    "bandwidth_table": BandwidthTable(),
 }
 FULL_RUNS = {
     "bumps": Bumps(),

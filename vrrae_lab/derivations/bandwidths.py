@@ -42,7 +42,6 @@ def check_log_in_selector(key: Key[Array, ""]) -> Evidence:
     # relative standard error of a mean of kernels over 1000 centres and queries at h = 0.7
     at_centres = (2 + grid[2] ** 2) ** 2 / ((1 + grid[2] ** 2) * (3 + grid[2] ** 2))
     spread = math.sqrt((at_centres ** (size / 2) - 1) * 2 / count)
-    standard_error = float(selected.std(ddof=1)) / math.sqrt(len(selected))
     return Evidence(
         (
             Finding("steps of the algebra that are wrong", _derive_likelihood_without_log(), "<", 0.5),
@@ -53,10 +52,10 @@ def check_log_in_selector(key: Key[Array, ""]) -> Evidence:
                 "<",
                 5 * spread,
             ),
-            Finding("standard error of the bandwidth with the logarithm", standard_error, "<", 0.01),
+            Finding("standard error of the bandwidth with the logarithm", selected.standard_error, "<", 0.01),
             Finding(
                 "best bandwidth with the logarithm, difference to the published 0.70",
-                abs(float(selected.mean()) - 0.70),
+                abs(selected.estimate - 0.70),
                 "<",
                 0.005 + 0.02,  # the rounding, and five standard errors of 0.004
             ),
@@ -97,7 +96,7 @@ def check_selector(key: Key[Array, ""]) -> Evidence:
             Finding("steps of the algebra that are wrong", _derive_self_term(), "<", 0.5),
             Finding(
                 "held-out selection and leave-one-out: difference of the bandwidths",
-                abs(float(held_out.mean() - np.mean(left_out))),
+                abs(held_out.estimate - float(np.mean(left_out))),
                 "<",
                 0.03,  # one trial spreads by 0.01, so the difference of two means of four by 0.007
             ),

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import plotly.graph_objects as go
 
 from vrrae_lab.experiments.ablations import Ablations
+from vrrae_lab.experiments.bandwidth_table import BandwidthTable
 from vrrae_lab.experiments.batch_size import BatchSize
 from vrrae_lab.experiments.beta_sweep import BetaSweep
 from vrrae_lab.experiments.bumps import Bumps
@@ -39,11 +40,12 @@ class Experiment(Protocol):
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]: ...
 
 
-Kind = TypeVar("Kind", Bumps, Mnist, Study)
-EXPERIMENTS: dict[str, type[Bumps] | type[Mnist] | type[Study]] = {
+Kind = TypeVar("Kind", BandwidthTable, Bumps, Mnist, Study)
+EXPERIMENTS: dict[str, type[Bumps] | type[Mnist] | type[Study] | type[BandwidthTable]] = {
     "bumps": Bumps,
     "mnist": Mnist,
     **{kind.name: kind for kind in (Ablations, Zoo, BatchSize, BetaSweep, CollapseMap, Cost)},
+    "bandwidth_table": BandwidthTable,
 }
 
 
@@ -58,6 +60,7 @@ def short_run(kind: type[Kind]) -> Kind:
 __all__ = [
     "EXPERIMENTS",
     "Ablations",
+    "BandwidthTable",
     "BatchSize",
     "BetaSweep",
     "Bumps",

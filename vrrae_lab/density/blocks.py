@@ -1,0 +1,42 @@
+"""What the kernel density and the aggregate posterior share: work in blocks of queries, and checks of arguments."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array
+
+
+def map_blocks(function: Callable[[Any], Array], queries: Any, block_size: int) -> Array:
+    """`function` of all queries, called on blocks of `block_size` of them; a block's own arrays are not kept.
+
+    Args:
+        function: of a block of queries, to one number for each.
+        queries: arrays that have a row per query.
+        block_size: 1 or more.
+    """
+    count = len(jax.tree.leaves(queries)[0])
+    size = max(1, min(block_size, count))
+    missing = -count % size
+
+    def split(array: Array) -> Array:
+        # the last block is filled up with the last query, so that nothing new, such as an infinity, can arise in it
+        filled = jnp.pad(array, ((0, missing), *((0, 0) for _ in array.shape[1:])), mode="edge") if missing else array
+        return filled.reshape(-1, size, *array.shape[1:])
+
+    return lax.map(jax.checkpoint(function), jax.tree.map(split, queries)).reshape(-1)[:count]
+
+
+def check_finite(name: str, array: Array) -> None:
+    """Raise where a concrete array has NaN or infinity in it."""
+    if not isinstance(array, jax.core.Tracer) and not np.isfinite(np.asarray(array)).all():
+        raise ValueError(f"the {name} contain NaN or infinity: remove those rows, or mend what made them")
+
+
+def check_queries(z: Array, points: Array) -> None:
+    """Raise where queries are not rows of the points' dimension."""
+    if z.ndim != 2 or z.shape[1] != points.shape[1]:
+        raise ValueError(f"z has shape {z.shape}: give one query per row, of dimension {points.shape[1]}")
