@@ -22,6 +22,8 @@ from vrrae_lab.density import (
 )
 from vrrae_lab.experiments.bandwidth_table import PUBLISHED
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 RNG = np.random.default_rng(0)
 
 
@@ -43,10 +45,8 @@ def test_a_trial_is_where_the_likelihood_is_largest(latent_size, num_centres, nu
     key = getkey()
     found = avae_bandwidth(latent_size, num_centres, key=key, num_trials=3, num_queries=num_queries)
     for trial_key, bandwidth in zip(jax.random.split(key, 3), found.trials, strict=True):
-        centre_key, query_key = jax.random.split(trial_key)
-        centres = jax.random.normal(centre_key, (num_centres, latent_size))
-        queries = jax.random.normal(query_key, (num_queries, latent_size))
-        assert bandwidth == pytest.approx(naive_bandwidth(np.float64(centres), np.float64(queries)), rel=3e-4)
+        samples = np.float64(jax.random.normal(trial_key, (num_centres + num_queries, latent_size)))
+        assert bandwidth == pytest.approx(naive_bandwidth(samples[:num_centres], samples[num_centres:]), rel=3e-4)
 
 
 def test_derivatives_of_the_likelihood_are_those_of_automatic_differentiation(x64):
@@ -96,7 +96,7 @@ def test_the_standard_error_is_honest(latent_size, getkey):
 
 
 def test_simulation_and_expectation_agree(getkey):
-    for latent_size, num_centres in ((5, 50), (20, 500), (100, 1000)):
+    for latent_size, num_centres in ((5, 50), (60, 500)):
         found = avae_bandwidth(latent_size, num_centres, key=getkey(), num_trials=6)
         error = found.estimate - exact_avae_bandwidth(latent_size, num_centres)
         assert abs(error) < stats.t.isf(1e-4, 5) * found.standard_error

@@ -88,7 +88,7 @@ def avae_bandwidth(
     if num_trials < 2:
         raise ValueError(f"num_trials = {num_trials}: use 2 or more, or there is no telling how far to trust the result")
     keys = jax.random.split(key, num_trials)
-    return AvaeBandwidth(tuple(float(_trial(latent_size, num_centres, num_queries, key=k)) for k in keys))
+    return AvaeBandwidth(tuple(_trial(latent_size, num_centres, num_queries, key=k) for k in keys))
 
 
 def check_sizes(sizes: dict[str, int]) -> None:
@@ -98,17 +98,24 @@ def check_sizes(sizes: dict[str, int]) -> None:
             raise ValueError(f"{name} = {value}: use 1 or more")
 
 
+def _trial(latent_size: int, num_centres: int, num_queries: int, *, key: Key[Array, ""]) -> float:
+    # two programs, as compiling takes longer than most trials: of the second there is one for all latent sizes
+    return float(_most_likely(_squared_distances(latent_size, num_centres, num_queries, key=key), latent_size))
+
+
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _trial(latent_size: int, num_centres: int, num_queries: int, *, key: Key[Array, ""]) -> Float[Array, ""]:
-    centre_key, query_key = jax.random.split(key)
-    centres = jax.random.normal(centre_key, (num_centres, latent_size))
-    queries = jax.random.normal(query_key, (num_queries, latent_size))
+def _squared_distances(
+    latent_size: int, num_centres: int, num_queries: int, *, key: Key[Array, ""]
+) -> Float[Array, "{num_centres} {num_queries}"]:
+    samples = jax.random.normal(key, (num_centres + num_queries, latent_size))
+    centres, queries = samples[:num_centres], samples[num_centres:]
     products = jnp.matmul(centres, queries.T, precision="highest")
     squares = jnp.sum(centres**2, axis=1)[:, None] + jnp.sum(queries**2, axis=1)[None, :] - 2 * products
-    return _most_likely(jnp.maximum(squares, 0), latent_size)
+    return jnp.maximum(squares, 0)
 
 
-def _most_likely(squares: Float[Array, "num_centres num_queries"], latent_size: int) -> Float[Array, ""]:
+@jax.jit
+def _most_likely(squares: Float[Array, "num_centres num_queries"], latent_size: int | Array) -> Float[Array, ""]:
     """The bandwidth of the highest mean log density, from squared distances."""
     # at the maximum h² is a mean of D/l with weights that fall with D: between the mean of least and that of all
     least = jnp.maximum(jnp.mean(jnp.min(squares, axis=0)), jnp.finfo(squares.dtype).tiny)
@@ -132,10 +139,12 @@ def _most_likely(squares: Float[Array, "num_centres num_queries"], latent_size: 
     return jnp.exp(log_h)
 
 
-def _slope(squares: Array, latent_size: int, log_h: Array) -> tuple[Array, Array]:
+def _slope(squares: Array, latent_size: int | Array, log_h: Array) -> tuple[Array, Array]:
     """First and second derivative of the mean log density with respect to log h."""
     rate = jnp.exp(-2 * log_h)
-    weights = jax.nn.softmax(-rate / 2 * squares, axis=0)
-    mean = jnp.sum(weights * squares, axis=0)
-    variance = jnp.sum(weights * (squares - mean[None, :]) ** 2, axis=0)
+    least = jnp.min(squares, axis=0)
+    excess = squares - least[None, :]
+    weights = jnp.exp(-rate / 2 * excess)
+    total, first, second = (jnp.sum(weights * excess**power, axis=0) for power in range(3))
+    mean, variance = least + first / total, second / total - (first / total) ** 2
     return rate * jnp.mean(mean) - latent_size, rate**2 * jnp.mean(variance) - 2 * rate * jnp.mean(mean)
