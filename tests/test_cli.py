@@ -15,7 +15,7 @@ import jax
 import pytest
 from support import TINY_BUMPS, quick_experiments
 
-from vrrae_lab import checkpoint, cli, data, derivations
+from vrrae_lab import checkpoint, cli, data, density, derivations
 from vrrae_lab.cli import copy_notebooks, first_notebook, main, notebooks_folder
 from vrrae_lab.derivations import Claim, Evidence, Finding, Verdict, report
 from vrrae_lab.experiments import EXPERIMENTS, Ablations, Bumps, comparison
@@ -61,7 +61,7 @@ def test_list_names_experiments_and_data_sets(capsys: pytest.CaptureFixture[str]
 
 WRONG_USAGE: dict[str, tuple[list[str], list[str]]] = {
     "no command": ([], ["COMMAND"]),
-    "unknown command": (["walk"], ["walk", "list", "run", "claims", "data", "lab"]),
+    "unknown command": (["walk"], ["walk", "list", "run", "claims", "bandwidth", "data", "lab"]),
     "unknown experiment": (["run", "lumps"], ["unknown experiment 'lumps'", "bumps, mnist"]),
     "unknown data set": (["data", "dogs"], ["unknown data set 'dogs'", "bumps, digits, mnist"]),
     "unknown option": (["run", "bumps", "--slow"], ["--slow"]),
@@ -72,6 +72,11 @@ WRONG_USAGE: dict[str, tuple[list[str], list[str]]] = {
     "negative seed": (["run", "bumps", "--seed", "-1"], ["--seed", "'-1' is not a whole number of 0 or more"]),
     "claim in words": (["claims", "seven"], ["'seven' is not a whole number of 0 or more"]),
     "claims with a negative seed": (["claims", "--seed", "-1"], ["--seed", "'-1' is not a whole number"]),
+    "bandwidth of nothing": (["bandwidth"], ["L", "M"]),
+    "bandwidth of half a dimension": (["bandwidth", "1.5", "10"], ["L: '1.5' is not a whole number of 1 or more"]),
+    "bandwidth of no kernels": (["bandwidth", "10", "0"], ["M: '0' is not a whole number of 1 or more"]),
+    "bandwidth without an error bar": (["bandwidth", "2", "9", "--trials", "1"], ["'1' is not a whole number of 2"]),
+    "bandwidth with a negative seed": (["bandwidth", "2", "9", "--seed", "-1"], ["'-1' is not a whole number of 0"]),
     "data for bumps": (["run", "bumps", "--data", "digits"], ["bumps is of one data set: leave out --data\n"]),
     "data for nothing": (["run", "zoo", "--data", "dogs"], ["data = 'dogs' is unknown", "know bumps, digits, mnist\n"]),
     "data folder for bumps": (["run", "bumps", "--data-dir", "x"], ["bumps reads no data files", "--data-dir"]),
@@ -396,6 +401,50 @@ def test_table_of_outcomes_is_markdown(claims: Claims) -> None:
     assert rows[4] == "| 8 | Claim of 8 | true | 0 of 0 | RuntimeError: no such luck |"
     barred = dataclasses.replace(outcomes[0].claim, name="a | b\nc")
     assert r"| a \| b c |" in report.table([dataclasses.replace(outcomes[0], claim=barred)])
+
+
+# ---- bandwidth
+
+
+def test_bandwidth_prints_estimate_and_correction(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "bandwidth", "10", "500", "--trials", "4", "--seed", "5")
+    found = density.avae_bandwidth(10, 500, key=jax.random.key(5), num_trials=4)
+    assert (output.status, output.err) == (0, "")
+    assert "500 kernels in 10 dimensions, 4 trials, seed 5" in output.out
+    assert f"{found.estimate:.4f} ± {found.standard_error:.4f}" in output.out
+    for value in (found.corrected, found.alpha, found.prior_deviation, density.exact_avae_bandwidth(10, 500)):
+        assert f" {value:.4f}\n" in output.out
+    assert Output(capsys, "bandwidth", "10", "500", "--trials", "4", "--seed", "6").out != output.out
+
+
+def test_bandwidth_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "bandwidth", "2", "20", "--json")
+    found = density.avae_bandwidth(2, 20, key=jax.random.key(0))
+    assert (output.status, output.err) == (0, "")
+    assert json.loads(output.out) == {
+        "latent_size": 2,
+        "num_centres": 20,
+        "trials": list(found.trials),
+        "bandwidth": found.estimate,
+        "standard_error": found.standard_error,
+        "exact": density.exact_avae_bandwidth(2, 20),
+        "corrected": found.corrected,
+        "alpha": found.alpha,
+        "prior_deviation": found.prior_deviation,
+    }
+
+
+def test_bandwidth_beyond_the_quadrature_has_the_simulation_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "bandwidth", "1500", "3", "--json")
+    assert output.status == 0 and json.loads(output.out)["exact"] is None
+    assert json.loads(output.out)["bandwidth"] == pytest.approx(1.4, abs=0.05)
+    assert "without chance              -\n" in Output(capsys, "bandwidth", "1500", "3").out
+
+
+def test_bandwidth_of_too_many_is_status_1_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "bandwidth", "10", "1000000000")
+    assert (output.status, output.out, output.err.count("\n")) == (1, "", 1)
+    assert "1,000,000,000 centres" in output.err and "more than 2 GB" in output.err
 
 
 # ---- data

@@ -40,7 +40,9 @@ def naive_bandwidth(centres, queries):
 # ---- simulation
 
 
-@pytest.mark.parametrize(("latent_size", "num_centres", "num_queries"), [(1, 1, 3), (2, 40, 30), (3, 1, 50), (30, 20, 9)])
+@pytest.mark.parametrize(
+    ("latent_size", "num_centres", "num_queries"), [(1, 1, 3), (2, 40, 30), (3, 1, 50), (30, 20, 9)]
+)
 def test_a_trial_is_where_the_likelihood_is_largest(latent_size, num_centres, num_queries, getkey):
     key = getkey()
     found = avae_bandwidth(latent_size, num_centres, key=key, num_trials=3, num_queries=num_queries)
@@ -115,6 +117,12 @@ def test_simulation_refuses_numbers_too_small(name, value, getkey):
     numbers = {"latent_size": 2, "num_centres": 5, "num_trials": 2, "num_queries": 5} | {name: value}
     with pytest.raises(ValueError, match=f"{name} = {value}: use [12] or more"):
         avae_bandwidth(**numbers, key=getkey())
+
+
+def test_simulation_refuses_what_does_not_fit_in_memory(getkey):
+    for numbers in ((10, 10_000_000), (10**9, 10)):
+        with pytest.raises(ValueError, match="more than 2 GB: ask exact_avae_bandwidth"):
+            avae_bandwidth(*numbers, key=getkey())
 
 
 # ---- expectation
@@ -210,7 +218,9 @@ def test_quadrature_refuses_numbers_outside_its_range(latent_size, num_centres, 
 # ---- table
 
 
-@pytest.mark.parametrize(("latent_size", "num_centres"), [(1, 70), (3, 3000), (6, 40_000), (14, 330), (83, 7000), (170, 60)])
+@pytest.mark.parametrize(
+    ("latent_size", "num_centres"), [(1, 70), (3, 3000), (6, 40_000), (14, 330), (83, 7000), (170, 60)]
+)
 def test_table_between_its_entries_is_the_expectation(latent_size, num_centres):
     assert tabulated_bandwidth(latent_size, num_centres) == pytest.approx(
         exact_avae_bandwidth(latent_size, num_centres), rel=2e-3

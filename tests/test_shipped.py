@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import vrrae_lab as vl
-from vrrae_lab.experiments import shipped_record
+from vrrae_lab.experiments import BandwidthTable, shipped_record
+from vrrae_lab.experiments.bandwidth_table import PUBLISHED, compare
 
 PACKAGE = Path(vl.__file__).parent
-EXPERIMENTS = [path.stem for path in sorted((PACKAGE / "records").glob("*.json")) if path.stem != "bumps_vrrae"]
+RECORDS = {path.stem for path in (PACKAGE / "records").glob("*.json")}
+EXPERIMENTS = sorted(RECORDS - {"bumps_vrrae", "bandwidth_table"})
 
 
 def test_the_shipped_model_has_the_errors_of_its_record():
@@ -28,6 +31,23 @@ def test_a_record_says_how_it_was_made(name):
     assert {(r["model"], r["seed"]) for r in record["results"]} == {
         (model, seed) for model in ("AE", "VAE", "RRAE", "VRRAE") for seed in record["seeds"]
     }
+
+
+def test_the_table_of_bandwidths_is_the_full_one_and_agrees():
+    record, full = shipped_record("bandwidth_table"), BandwidthTable()
+    assert {"seeds", "versions", "device", "command", "duration_seconds"} <= record.keys()
+    assert record["data"]["reductions"] == []
+    assert {(r["latent_size"], r["num_centres"]) for r in record["results"]} == PUBLISHED.keys()
+    for result in record["results"]:
+        size, count = result["latent_size"], result["num_centres"]
+        simulated = vl.density.AvaeBandwidth(tuple(result["simulated"]["trials"]))
+        assert compare(size, count, simulated, result["exact"]["bandwidth"]).items() <= result.items()
+        assert result["agrees"]
+    grid = record["grid"]
+    assert np.shape(grid["bandwidths"]) == (len(full.grid_latent_sizes), len(full.grid_num_centres))
+    for i, j in ((0, 0), (6, 3), (-1, -1)):
+        exact = vl.density.exact_avae_bandwidth(grid["latent_sizes"][i], grid["num_centres"][j])
+        assert grid["bandwidths"][i][j] == pytest.approx(exact, rel=1e-6)
 
 
 def test_unknown_names_list_the_known():

@@ -1,4 +1,4 @@
-"""The command line: `vrrae-lab list`, `run`, `claims`, `data`, `lab`.
+"""The command line: `vrrae-lab list`, `run`, `claims`, `bandwidth`, `data`, `lab`.
 
 Exit status 0: done; 1: it failed; 2: wrong usage; 130: interrupted. Errors a user can cause are one line, no traceback.
 """
@@ -71,6 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--seed", type=_natural, default=0, metavar="S", help="of the data the checks draw (0)")
     claims.set_defaults(command=_claims)
 
+    bandwidth = commands.add_parser("bandwidth", help="AVAE's bandwidth of kernels on samples of the prior")
+    bandwidth.add_argument("latent_size", type=_positive, metavar="L", help="dimension of the latents")
+    bandwidth.add_argument("num_centres", type=_positive, metavar="M", help="number of kernels")
+    bandwidth.add_argument("--trials", type=_two_or_more, default=3, metavar="T", help="simulations, 2 or more (3)")
+    bandwidth.add_argument("--seed", type=_natural, default=0, metavar="S", help="of the simulated samples (0)")
+    bandwidth.add_argument("--json", action="store_true", help="print a JSON object instead of text")
+    bandwidth.set_defaults(command=_bandwidth)
+
     data = commands.add_parser("data", help="fetch a data set, or say where it was found")
     data.add_argument("name", metavar="NAME", help="a data set; see `vrrae-lab list`")
     data.add_argument("--data-dir", metavar="DIR", help="folder of the data cache")
@@ -100,6 +108,10 @@ def _positive(text: str) -> int:
     return _whole_number(1, text)
 
 
+def _two_or_more(text: str) -> int:
+    return _whole_number(2, text)
+
+
 def _natural(text: str) -> int:
     return _whole_number(0, text)
 
@@ -110,7 +122,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
     print("experiments (vrrae-lab run NAME):")
     for name, experiment in EXPERIMENTS.items():
-        print(f"  {name:12} {experiment.description}")
+        print(f"  {name:15} {experiment.description}")
     print(f"data sets (vrrae-lab data NAME):\n  {', '.join(NAMES)}")
     return OK
 
@@ -179,6 +191,33 @@ def _claims(arguments: argparse.Namespace) -> int:
         who = "The check supports its" if len(outcomes) == 1 else f"All {len(outcomes)} checks support their"
         print(f"{who} recorded verdict.")
     return FAILED if contradicted else OK
+
+
+def _bandwidth(arguments: argparse.Namespace) -> int:
+    import jax
+
+    from vrrae_lab import density
+
+    latent_size, num_centres = arguments.latent_size, arguments.num_centres
+    key = jax.random.key(arguments.seed)
+    found = density.avae_bandwidth(latent_size, num_centres, key=key, num_trials=arguments.trials)
+    try:
+        exact = density.exact_avae_bandwidth(latent_size, num_centres)
+    except ValueError:  # beyond what the quadrature is for
+        exact = None
+    if arguments.json:
+        numbers = {"latent_size": latent_size, "num_centres": num_centres, "trials": list(found.trials)}
+        numbers |= {"bandwidth": found.estimate, "standard_error": found.standard_error, "exact": exact}
+        numbers |= {"corrected": found.corrected, "alpha": found.alpha, "prior_deviation": found.prior_deviation}
+        print(json.dumps(numbers, indent=2))
+        return OK
+    print(f"{num_centres:,} kernels in {latent_size:,} dimensions, {arguments.trials} trials, seed {arguments.seed}")
+    print(f"  bandwidth h                 {found.estimate:.4f} ± {found.standard_error:.4f} (standard error)")
+    print(f"  without chance              {'-' if exact is None else f'{exact:.4f}'}")
+    print(f"  corrected, h/√(1+h²)        {found.corrected:.4f}")
+    print(f"  α = 1/√(1+h²)               {found.alpha:.4f}")
+    print(f"  sample the prior with std   {found.prior_deviation:.4f}")
+    return OK
 
 
 def _data(arguments: argparse.Namespace) -> int:

@@ -15,6 +15,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key
 
+MOST_NUMBERS = 500_000_000  # in one array
+
 
 def corrected_bandwidth(bandwidth: float) -> float:
     r"""The bandwidth with which kernels on $\mathcal{N}(0, (1-h_c^2) I)$ average to $\mathcal{N}(0, I)$,
@@ -43,7 +45,7 @@ class AvaeBandwidth:
 
     @property
     def standard_error(self) -> float:
-        """Of the estimate, from the spread of the n trials: divided by it, errors have Student's t, of n - 1 degrees."""
+        """Of the estimate, from the spread of the n trials; errors in units of it have Student's t, of n - 1 degrees."""
         return float(np.std(self.trials, ddof=1)) / math.sqrt(len(self.trials))
 
     @property
@@ -83,10 +85,20 @@ def avae_bandwidth(
         key: draws the centres and the queries.
         num_trials: how often to start afresh; 2 or more, as their spread is the error bar.
         num_queries: how many samples stand for the expectation over $z$.
+
+    Raises:
+        ValueError: if a number is too small, or the matrix would take more than 2 GB.
     """
     check_sizes({"latent_size": latent_size, "num_centres": num_centres, "num_queries": num_queries})
     if num_trials < 2:
-        raise ValueError(f"num_trials = {num_trials}: use 2 or more, or there is no telling how far to trust the result")
+        raise ValueError(
+            f"num_trials = {num_trials}: use 2 or more, or there is no telling how far to trust the result"
+        )
+    if num_centres * max(num_queries, latent_size) > MOST_NUMBERS:
+        raise ValueError(
+            f"{num_centres:,} centres in {latent_size:,} dimensions and {num_queries:,} queries would take more than "
+            f"{4 * MOST_NUMBERS / 1e9:.0f} GB: ask exact_avae_bandwidth, or use fewer"
+        )
     keys = jax.random.split(key, num_trials)
     return AvaeBandwidth(tuple(_trial(latent_size, num_centres, num_queries, key=k) for k in keys))
 
@@ -135,7 +147,9 @@ def _most_likely(squares: Float[Array, "num_centres num_queries"], latent_size: 
         return new, low, high, new - log_h, count + 1
 
     start = (low + high) / 2
-    log_h, *_ = lax.while_loop(unfinished, improve, (start, low, high, jnp.full((), jnp.inf, start.dtype), 0))
+    log_h, *_ = lax.while_loop(
+        unfinished, improve, (start, low, high, jnp.full((), jnp.inf, start.dtype), jnp.zeros((), int))
+    )
     return jnp.exp(log_h)
 
 

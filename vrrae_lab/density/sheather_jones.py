@@ -76,7 +76,9 @@ def _plugged_in(t: float, squares: Float[np.ndarray, " frequencies"], count: int
 
     def roughness(order: int, t: float) -> float:
         """The integral of the squared derivative."""
-        return math.pi ** (2 * order) / 2 * float(np.sum(k ** (2.0 * order) * squares * np.exp(-((k * math.pi) ** 2) * t)))
+        return (
+            math.pi ** (2 * order) / 2 * float(np.sum(k ** (2.0 * order) * squares * np.exp(-((k * math.pi) ** 2) * t)))
+        )
 
     found = roughness(STAGES, t)
     for order in range(STAGES - 1, 1, -1):
