@@ -45,7 +45,7 @@ class AvaeBandwidth:
 
     @property
     def standard_error(self) -> float:
-        """Of the estimate, from the spread of the n trials; errors in units of it have Student's t, of n - 1 degrees."""
+        """Of the estimate, from the spread of the n trials; in units of it errors follow Student's t, of n - 1 degrees."""
         return float(np.std(self.trials, ddof=1)) / math.sqrt(len(self.trials))
 
     @property
@@ -126,6 +126,9 @@ def _squared_distances(
     return jnp.maximum(squares, 0)
 
 
+_Search = tuple[Array, Array, Array, Array, Array]  # log h, the least and the most it can be, last step, steps
+
+
 @jax.jit
 def _most_likely(squares: Float[Array, "num_centres num_queries"], latent_size: int | Array) -> Float[Array, ""]:
     """The bandwidth of the highest mean log density, from squared distances."""
@@ -133,11 +136,11 @@ def _most_likely(squares: Float[Array, "num_centres num_queries"], latent_size: 
     least = jnp.maximum(jnp.mean(jnp.min(squares, axis=0)), jnp.finfo(squares.dtype).tiny)
     low, high = jnp.log(least / latent_size) / 2, jnp.log(jnp.mean(squares) / latent_size) / 2
 
-    def unfinished(state: tuple[Array, ...]) -> Array:
+    def unfinished(state: _Search) -> Array:
         *_, step, count = state
         return (jnp.abs(step) > 1e-3) & (count < 50)  # the error after a Newton step is of the order of its square
 
-    def improve(state: tuple[Array, ...]) -> tuple[Array, ...]:
+    def improve(state: _Search) -> _Search:
         log_h, low, high, _, count = state
         slope, curvature = _slope(squares, latent_size, log_h)
         low, high = jnp.where(slope > 0, log_h, low), jnp.where(slope > 0, high, log_h)
@@ -147,9 +150,8 @@ def _most_likely(squares: Float[Array, "num_centres num_queries"], latent_size: 
         return new, low, high, new - log_h, count + 1
 
     start = (low + high) / 2
-    log_h, *_ = lax.while_loop(
-        unfinished, improve, (start, low, high, jnp.full((), jnp.inf, start.dtype), jnp.zeros((), int))
-    )
+    state = (start, low, high, jnp.full((), jnp.inf, start.dtype), jnp.zeros((), int))
+    log_h, *_ = lax.while_loop(unfinished, improve, state)
     return jnp.exp(log_h)
 
 

@@ -64,8 +64,9 @@ def avae_reference(points: Points) -> float:
         ValueError: if there are fewer than two different points, or NaN or infinity in them, or more points or
             dimensions than `exact_avae_bandwidth` is for.
     """
+    scale = points_scale(points)
     num_points, dimension = points.shape
-    return points_scale(points) * exact_avae_bandwidth(dimension, num_points)
+    return scale * exact_avae_bandwidth(dimension, num_points)
 
 
 def likelihood_cross_validation(points: Points) -> float:

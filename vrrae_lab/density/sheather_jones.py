@@ -53,7 +53,7 @@ def improved_sheather_jones(points: Points) -> float:
         return math.exp(log_t) - _plugged_in(math.exp(log_t), squares, count)
 
     # from the width of a bin to a tenth of the whole
-    grid = np.linspace(2 * math.log(1 / NUM_BINS), math.log(0.1), 60)
+    grid = np.linspace(2 * math.log(1 / NUM_BINS), math.log(0.1), 40)
     excesses = np.array([excess(t) for t in grid])
     (rises,) = np.nonzero((excesses[:-1] < 0) & (excesses[1:] >= 0))
     if len(rises) == 0:
