@@ -19,6 +19,7 @@ NAMES = {
     "steps": "one whole training step of the four models",
     "overhead": "what the SVD adds to a step",
     "seeds": "several seeds one after another or vmapped",
+    "density": "kernel densities, and the bandwidth of AVAE",
     "latency": "what a slider waits for",
     "growth": "cost against batch, latent and image size",
     "memory": "memory a step needs",

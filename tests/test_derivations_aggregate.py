@@ -5,7 +5,7 @@ import pytest
 from jax import lax
 
 from vrrae_lab import density
-from vrrae_lab.density import KernelDensity
+from vrrae_lab.density import AvaeBandwidth, KernelDensity, avae_bandwidth
 from vrrae_lab.derivations import CLAIMS, aggregate, bandwidths
 
 BY_NUMBER = {claim.number: claim for claim in aggregate.CLAIMS + bandwidths.CLAIMS}
@@ -50,6 +50,15 @@ def kernels(wrong):
     return lambda patch: patch.setattr(density, "KernelDensity", wrong)
 
 
+def selector(change):
+    """A selector whose bandwidths are changed."""
+
+    def wrong(*arguments, **options):
+        return AvaeBandwidth(tuple(change(h) for h in avae_bandwidth(*arguments, **options).trials))
+
+    return lambda patch: patch.setattr(density, "avae_bandwidth", wrong)
+
+
 MUTATIONS = [
     (20, "no root in the correction", lambda p: p.setattr(density, "corrected_bandwidth", lambda h: h / (1 + h**2))),
     (20, "no correction", lambda p: p.setattr(density, "corrected_bandwidth", lambda h: h)),
@@ -62,6 +71,8 @@ MUTATIONS = [
     (22, "no logarithm", kernels(WithoutLog)),
     (22, "variance in place of the standard deviation", kernels(VarianceForDeviation)),
     (22, "kernels of different weight by bandwidth", kernels(WithoutNormalisation)),
+    (22, "selected bandwidth already corrected", selector(density.corrected_bandwidth)),
+    (23, "selected bandwidth already corrected", selector(density.corrected_bandwidth)),
     (23, "leave-one-out keeps a point's own kernel", kernels(KeepsOwnKernel)),
     (23, "the kept kernel is not there", kernels(DropsOwnKernel)),
     (23, "leave-one-out on half the sample", kernels(LeavesHalfOut)),

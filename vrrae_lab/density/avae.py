@@ -45,7 +45,7 @@ class AvaeBandwidth:
 
     @property
     def standard_error(self) -> float:
-        """Of the estimate, from the spread of the n trials; in units of it errors follow Student's t, of n - 1 degrees."""
+        """Of the estimate, from the spread of the n trials; in its units errors follow Student's t of n - 1 degrees."""
         return float(np.std(self.trials, ddof=1)) / math.sqrt(len(self.trials))
 
     @property
