@@ -24,9 +24,8 @@ QUERIES_PER_STEP = 100
 
 def rows(fast: bool) -> list[Row]:
     """Milliseconds for as many log densities as points, ours in float32, theirs in float64, which scikit-learn always
-    and SciPy by default computes in; and for the bandwidth of AVAE. The published
-    way, 3 trials of 10,000 Adam steps with fresh samples, is timed on 10 steps of 100 queries each, and that time
-    multiplied."""
+    and SciPy by default computes in; and for the bandwidth of AVAE. The published way, 3 trials of 10,000 Adam steps
+    with fresh samples, is timed on 10 steps of 100 queries each, and that time multiplied."""
     sizes, bandwidths = (((300, 16),), ((10, 100),)) if fast else (SIZES, BANDWIDTHS)
     return [_kernels(count, dimension, fast) for count, dimension in sizes] + [
         _bandwidth(latent_size, count, fast) for latent_size, count in bandwidths
