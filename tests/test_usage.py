@@ -128,6 +128,25 @@ def test_what_is_said_of_mnist_is_what_the_record_shows() -> None:
     assert f"{sum(kl['VRRAE']):.0f} nats for 16 coefficients against {sum(kl['VAE']):.0f}" in results
 
 
+def test_what_is_said_of_the_ablations_is_what_the_record_shows() -> None:
+    record = shipped_record("ablations_digits")
+    names = ("RRAE+VAE", "VAE (f = I)", "VRRAE (beta = 0)", "VRRAE")
+    error, angle = (
+        {name: np.array(of_model(record, name, metric)) for name in names}
+        for metric in ("test_error", "batch_basis_angle")
+    )
+    assert record["seeds"] == [0, 1, 2, 3, 4] and record["settings"]["num_steps"] == 2200
+    assert min(names, key=lambda name: error[name].mean()) == "VAE (f = I)"
+    assert min(names, key=lambda name: error[name].std()) == "VAE (f = I)"
+    lost = {name: [not all(units) for units in of_model(record, name, "active_units")] for name in names}
+    assert [sum(lost[name]) for name in names] == [4, 0, 0, 0]
+    assert angle["RRAE+VAE"].min() > max(angle["VRRAE"].max(), angle["VRRAE (beta = 0)"].max())
+    assert abs(error["VRRAE"].mean() - error["VRRAE (beta = 0)"].mean()) < error["VRRAE"].std()
+    for name in ("VRRAE", "VRRAE (beta = 0)"):
+        *good, bad = sorted(error[name])
+        assert bad > 35 and max(good) < 28
+
+
 def test_the_verdicts_of_the_readme_are_those_of_the_claims() -> None:
     counts = Counter(claim.verdict for claim in vl.derivations.CLAIMS)
     for verdict in vl.derivations.Verdict:

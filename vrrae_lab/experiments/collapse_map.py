@@ -51,6 +51,7 @@ class CollapseMap(Study):
         return cls(
             extent=Extent.FAST,
             num_seeds=2,
+            num_steps=200,
             relative_betas=(1e-3, 0.1, 0.7, 1.4),
             learning_rates=(3e-4, 1e-3, 3e-3),
         )

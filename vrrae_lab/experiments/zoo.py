@@ -56,7 +56,7 @@ class Zoo(Study):
     @classmethod
     def fast(cls) -> "Zoo":
         """A reduced setting: at most three minutes on two idle CPU cores."""
-        return cls(extent=Extent.FAST, num_seeds=2, num_steps=200)
+        return cls(extent=Extent.FAST, num_seeds=2, num_steps=150)
 
     def candidates(self, train: Dataset) -> dict[str, Candidate]:
         """The models by name."""
