@@ -1,7 +1,9 @@
 # All of it runs on a machine that has only make and Python 3.11 or newer: try `make help`.
-# Another interpreter: `make lab PYTHON=python3.12`. More pytest options: `make test ARGS="-k bumps -x"`.
+# Another interpreter: `make lab PYTHON=python3.12`. More pytest options: `make test ARGS="-k bumps -x"`,
+# in one process: `make test JOBS=0`.
 
 PYTHON ?= python3
+JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 EXTRAS := lab,data,test,dev
@@ -24,9 +26,10 @@ lab: $(INSTALLED) ## Open JupyterLab on the first notebook (prints its address; 
 demo: $(INSTALLED) ## The main experiment without a browser, in its short form
 	$(BIN)/vrrae-lab run bumps --fast
 
+# Files go whole to one of $(JOBS) processes, as the tests of a file share what is dear to make.
 # One pytest run, so that its last line speaks for everything. (Not --nbmake-find-import-errors: it lets asserts fail.)
 test: $(INSTALLED) ## All tests: library, notebooks (short runs) and, where Chromium is found, JupyterLab
-	VRRAE_LAB_FAST=1 $(BIN)/python -m pytest --nbmake --nbmake-kernel=python3 --nbmake-timeout=300 tests notebooks $(ARGS)
+	VRRAE_LAB_FAST=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbmake --nbmake-kernel=python3 --nbmake-timeout=300 tests notebooks $(ARGS)
 
 bench: $(INSTALLED) ## Speed, side by side with RRAEs and PyTorch, which it installs too (ARGS="steps --threads 2")
 	$(BIN)/python -m pip install -q -e ".[bench]" -c constraints.txt
