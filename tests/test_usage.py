@@ -147,6 +147,16 @@ def test_what_is_said_of_the_ablations_is_what_the_record_shows() -> None:
         assert bad > 35 and max(good) < 28
 
 
+def test_what_is_said_of_the_zoo_is_what_the_record_shows() -> None:
+    record = shipped_record("zoo_digits")
+    assert record["seeds"] == [0, 1, 2]
+    error = {name: np.mean(of_model(record, name, "test_error")) for name in {r["model"] for r in record["results"]}}
+    short = [error[name] for name in ("AE", "RRAE", "VRRAE", "VAE (f = I)")]
+    assert max(error[name] for name in ("Long AE", "Sparse AE", "Contractive AE", "adaptive RRAE")) < min(short)
+    assert max(short) - min(short) < 1.5 and error["VAE"] > max(short) + 2
+    assert [len(units) for units in of_model(record, "adaptive RRAE", "active_units")] == [32, 32, 32]
+
+
 def test_the_verdicts_of_the_readme_are_those_of_the_claims() -> None:
     counts = Counter(claim.verdict for claim in vl.derivations.CLAIMS)
     for verdict in vl.derivations.Verdict:
