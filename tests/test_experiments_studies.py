@@ -18,6 +18,7 @@ from support import linear_nets, quick_experiments
 from vrrae_lab import data, linalg, losses, metrics, models
 from vrrae_lab.experiments import (
     Ablations,
+    Avae,
     BatchSize,
     BetaSweep,
     CollapseMap,
@@ -37,8 +38,8 @@ from vrrae_lab.experiments.study import active_cell
 from vrrae_lab.experiments.subjects import Extent
 
 STUDIES: dict[str, Study] = {
-    kind.name: dataclasses.replace(kind.tiny(), num_seeds=1)
-    for kind in (Ablations, Zoo, BatchSize, BetaSweep, CollapseMap, Cost)
+    kind.name: dataclasses.replace(kind.tiny(), data="bumps", num_seeds=1)
+    for kind in (Ablations, Zoo, BatchSize, BetaSweep, CollapseMap, Cost, Avae)
 }
 
 
@@ -163,7 +164,7 @@ def test_second_run_trains_nothing(name: str, finished: Any, tmp_path: Path, mon
 def test_checkpoints_are_written_only_where_figures_read_them(name: str, finished: Any) -> None:
     run: Finished = finished(name)
     kept = {path.suffix for path in (run.folder / "runs").iterdir()}
-    assert kept == ({".json", ".ckpt"} if name in ("ablations", "zoo") else {".json"})
+    assert kept == ({".json", ".ckpt"} if name in ("ablations", "zoo", "avae") else {".json"})
 
 
 @pytest.mark.parametrize("kind", [type(study) for study in STUDIES.values()])

@@ -18,6 +18,7 @@ import vrrae_lab as vl
 from vrrae_lab.experiments import (
     EXPERIMENTS,
     Ablations,
+    Avae,
     BandwidthTable,
     BatchSize,
     BetaSweep,
@@ -44,6 +45,7 @@ RUNS = {
     "beta_sweep_fast": BetaSweep.fast(),
     "collapse_map_fast": CollapseMap.fast(),
     "cost_fast": Cost.fast(),
+    "avae_fast": Avae.fast(),
     "bandwidth_table": BandwidthTable(),
 }
 FULL_RUNS = {
@@ -52,6 +54,7 @@ FULL_RUNS = {
     "mnist": Mnist(),
     "ablations_digits": replace(Ablations(), data="digits"),
     "zoo_digits": replace(Zoo(), data="digits", num_seeds=3),
+    "avae": replace(Avae(), num_seeds=3),
     # small bumps, but five seeds and twice the steps of the fast setting
     "collapse_map_16": replace(
         CollapseMap.fast(), num_seeds=5, num_steps=600, relative_betas=(1e-3, 0.03, 0.1, 0.3, 0.7, 1.4)

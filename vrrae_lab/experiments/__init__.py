@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import plotly.graph_objects as go
 
 from vrrae_lab.experiments.ablations import Ablations
+from vrrae_lab.experiments.avae import Avae
 from vrrae_lab.experiments.bandwidth_table import BandwidthTable
 from vrrae_lab.experiments.batch_size import BatchSize
 from vrrae_lab.experiments.beta_sweep import BetaSweep
@@ -44,7 +45,7 @@ Kind = TypeVar("Kind", BandwidthTable, Bumps, Mnist, Study)
 EXPERIMENTS: dict[str, type[Bumps] | type[Mnist] | type[Study] | type[BandwidthTable]] = {
     "bumps": Bumps,
     "mnist": Mnist,
-    **{kind.name: kind for kind in (Ablations, Zoo, BatchSize, BetaSweep, CollapseMap, Cost)},
+    **{kind.name: kind for kind in (Ablations, Zoo, BatchSize, BetaSweep, CollapseMap, Cost, Avae)},
     "bandwidth_table": BandwidthTable,
 }
 
@@ -60,6 +61,7 @@ def short_run(kind: type[Kind]) -> Kind:
 __all__ = [
     "EXPERIMENTS",
     "Ablations",
+    "Avae",
     "BandwidthTable",
     "BatchSize",
     "BetaSweep",
