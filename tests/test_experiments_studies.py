@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from scipy.spatial.distance import pdist
 from support import linear_nets, quick_experiments
 
-from vrrae_lab import data, linalg, losses, metrics, models
+from vrrae_lab import data, density, gaussian, linalg, losses, metrics, models
 from vrrae_lab.experiments import (
     Ablations,
     Avae,
@@ -26,6 +27,7 @@ from vrrae_lab.experiments import (
     Study,
     Zoo,
     ablations,
+    avae,
     batch_size,
     collapse_map,
     comparison,
@@ -388,6 +390,111 @@ def test_zoo_has_every_model_and_adapts_one_rank(finished: Any) -> None:
         assert isinstance(convention, losses.PaperReconstruction | losses.PaperVariational), name
     assert "generation %" in run.study.table(run.record)
     assert [trace.name for trace in run.figures["singular_values"].data] == list(candidates)
+
+
+# ---- aggregate posteriors
+
+
+def test_avae_shares_one_beta_and_decodes_as_many_images_as_the_others(finished: Any) -> None:
+    run: Finished = finished("avae")
+    found = {name: options["loss"] for name, options in run.options.items()}
+    assert float(found["VAE"].beta) == float(found["VRRAE"].beta) == pytest.approx(run.study.beta)
+    correlation = found["beta-TCVAE"]
+    assert float(correlation.alpha) == float(correlation.gamma) == pytest.approx(run.study.beta)
+    assert float(correlation.beta) == pytest.approx(6 * run.study.beta) and correlation.estimator.num_images == 90
+    matching = found["AVAE"]
+    assert run.options["AVAE"]["batch_size"] - matching.num_centres == run.options["VAE"]["batch_size"] == 16
+    assert matching.num_centres == 45 == run.record["data"]["num_centres"]
+    h = density.exact_avae_bandwidth(2, 45)
+    assert float(matching.bandwidth) == pytest.approx(h / np.sqrt(1 + h**2))
+
+
+def test_avae_sets_its_beta_by_images_that_no_model_is_trained_on(finished: Any) -> None:
+    run: Finished = finished("avae")
+    train, _ = run.study.images()
+    kept_aside = run.study.kept_aside()
+    np.testing.assert_array_equal(np.concatenate([train.x, kept_aside]), data.bumps(image_size=16).x)
+    assert len(kept_aside) == 10
+    callback = run.options["AVAE"]["callback"]
+    assert callback.every == 90 // 16  # the steps in which the others see every image once
+    model = comparison.load_models(run.record, run.folder, 0)["AVAE"]
+    norms = [np.linalg.norm(np.asarray(model.reconstruct(x[None]))[0] - x) for x in kept_aside]
+    _, loss = callback(0, model, run.options["AVAE"]["loss"], {})
+    assert float(loss.beta) == pytest.approx(np.mean(norms), rel=1e-4)
+    assert f"beta of AVAE at the end: {np.mean(norms):.3f}" in run.study.table(run.record)
+    assert [name for name, options in run.options.items() if options["callback"]] == ["AVAE"]
+
+
+def test_avae_table_ends_with_what_the_prior_and_training_images_score(finished: Any) -> None:
+    run: Finished = finished("avae")
+    rows = [cells for cells in map(cells_of, run.study.table(run.record).splitlines()) if cells]
+    head = next(i for i, cells in enumerate(rows) if "energy distance" in cells)
+    found = {cells[0]: dict(zip(rows[head], cells, strict=True)) for cells in rows[head + 2 :]}
+    assert list(found) == [*comparison.model_names(run.record), avae.YARDSTICK]
+    for name in ("VAE", "AVAE"):
+        assert found[name]["energy distance"] == f"{metric(run.record, name, 'energy_distance'):.3f}"
+        assert found[name]["recall"] == f"{metric(run.record, name, 'improved_precision_recall')[1]:.2f}"
+        assert 0.005 <= float(found[name]["p"]) <= 1
+    train, test = run.study.images()
+    x, y = (images.x[:90].reshape(90, -1) for images in (test, train))
+    assert found[avae.YARDSTICK]["pixel Fréchet"] == f"{metrics.frechet_distance(x, y):.2f}"
+    assert found[avae.YARDSTICK]["precision"] == f"{metrics.improved_precision_recall(x, y).precision:.2f}"
+    normal = np.random.default_rng(0).normal(size=(20, 2, 90, 2))
+    floors = [metrics.energy_distance(x, y) for x, y in normal]
+    assert abs(float(found[avae.YARDSTICK]["energy distance"]) - np.mean(floors)) < 3 * np.std(floors)
+
+
+def test_kernels_on_shrunk_samples_of_the_prior_are_the_prior() -> None:
+    key, h = jax.random.key(0), 0.6
+    prior = np.asarray(jax.random.normal(key, (20_000, 2)))
+    codes = avae.to_codes(prior, gaussian.PointMass(jnp.zeros((1, 2))), h)
+    np.testing.assert_allclose(codes, 0.8 * prior, rtol=1e-6)
+    z = avae.aggregate_samples(gaussian.PointMass(jnp.asarray(codes)), h, key=jax.random.key(1))
+    np.testing.assert_allclose(np.cov(z.T), np.eye(2), atol=0.04)
+
+    means, log_variances = jnp.asarray([[1.0, -2.0]] * 20_000), jnp.log(jnp.asarray([[0.25, 4.0]] * 20_000))
+    posterior = gaussian.DiagonalGaussian(means, log_variances)
+    z = avae.aggregate_samples(posterior, h, key=key)
+    np.testing.assert_allclose(z.mean(axis=0), [1, -2], atol=0.05)
+    np.testing.assert_allclose(z.std(axis=0), [0.5, 2], rtol=0.03)
+    assert avae.to_codes(prior, posterior, h) is prior
+
+
+def test_scores_of_the_same_images_are_perfect() -> None:
+    x = data.digits(n=60).x
+    found = avae.scores_of_images(x, x[::-1], key=jax.random.key(0))
+    assert found["pixel_frechet_distance"] == pytest.approx(0, abs=1e-9)
+    assert found["prd"] == pytest.approx([1, 1]) and found["improved_precision_recall"] == [1, 1]
+
+
+def test_plane_keeps_distances_where_it_can_and_more_of_them_than_projection() -> None:
+    random = np.random.default_rng(0)
+    flat = random.normal(size=(30, 2)) @ np.linalg.qr(random.normal(size=(5, 5)))[0][:2] + 1
+    np.testing.assert_allclose(pdist(avae.to_plane(flat)), pdist(flat), rtol=1e-6)
+    z = random.normal(size=(60, 8))
+    projected = (z - z.mean(axis=0)) @ np.linalg.svd(z - z.mean(axis=0))[2][:2].T
+    stress, of_projection = (np.sum((pdist(plane) - pdist(z)) ** 2) for plane in (avae.to_plane(z), projected))
+    assert stress < 0.5 * of_projection
+
+
+def test_planes_of_all_models_have_one_scale(finished: Any) -> None:
+    run: Finished = finished("avae")
+    figure = run.figures["mmds"]
+    assert [title.text for title in figure.layout.annotations] == ["VAE", "beta-TCVAE", "AVAE", "VRRAE", "N(0, I)"]
+    ranges = {getattr(figure.layout, f"{axis}axis{n}").range for axis in "xy" for n in ("", 2, 3, 4, 5)}
+    ((low, high),) = ranges
+    assert low < min(min(*trace.x, *trace.y) for trace in figure.data)
+    assert high > max(max(*trace.x, *trace.y) for trace in figure.data)
+    assert [isinstance(trace.marker.color, str) for trace in figure.data] == [False] * 4 + [True]
+    assert list(run.figures["samples"].layout.yaxis.ticktext) == comparison.model_names(run.record)
+
+
+def test_fast_digits_of_avae_take_more_steps_unless_told() -> None:
+    fast = Avae.fast()
+    assert fast.data == "digits" and fast.settings()["num_steps"] == 1200
+    assert dataclasses.replace(fast, num_steps=7).settings()["num_steps"] == 7
+    assert dataclasses.replace(fast, data="mnist").settings()["num_steps"] == 124
+    assert Avae().settings()["num_steps"] == 2200 and Avae.tiny().settings()["num_steps"] == 4
 
 
 # ---- cost
