@@ -491,7 +491,7 @@ def test_planes_of_all_models_have_one_scale(finished: Any) -> None:
 
 def test_fast_digits_of_avae_take_more_steps_unless_told() -> None:
     fast = Avae.fast()
-    assert fast.data == "digits" and fast.settings()["num_steps"] == 1200
+    assert fast.data == "digits" and fast.settings()["num_steps"] == 900
     assert dataclasses.replace(fast, num_steps=7).settings()["num_steps"] == 7
     assert dataclasses.replace(fast, data="mnist").settings()["num_steps"] == 124
     assert Avae().settings()["num_steps"] == 2200 and Avae.tiny().settings()["num_steps"] == 4

@@ -26,7 +26,7 @@ from vrrae_lab.losses import AggregateMatching, MinibatchStratified, TotalCorrel
 from vrrae_lab.models import Autoencoder, in_batches
 from vrrae_lab.validation_beta import ValidationBeta, mean_error_norm
 
-STEPS_OF_FAST_DIGITS = 1200
+STEPS_OF_FAST_DIGITS = 900
 MOST_CENTRES = 1000
 MOST_SAMPLES = 2000  # in a score, the time of which grows with their square
 MOST_DRAWN = 400  # in a multidimensional scaling, likewise
@@ -261,6 +261,7 @@ def scaling(
     reach = 1.05 * max(float(np.abs(points).max()) for points in planes.values())
     figure.update_traces(marker_size=4)
     figure.data[-1].marker.color = figures.PALETTE[-1]
+    figure.update_layout(showlegend=False, width=100 + 280 * len(planes), height=330)  # panels about square
     return figure.update_xaxes(range=(-reach, reach)).update_yaxes(range=(-reach, reach))
 
 
