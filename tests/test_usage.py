@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ def test_unknown_name_is_an_attribute_error() -> None:
         vl.vrae  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["bumps", "bumps_authors", "mnist"])
+@pytest.mark.parametrize(
+    "name", ["bumps", "bumps_authors", "mnist", "ablations_digits", "zoo_digits", "collapse_map_16"]
+)
 def test_the_tables_of_the_results_are_those_of_the_records(name: str) -> None:
     record = shipped_record(name)
     results = RESULTS.read_text()
@@ -155,6 +158,21 @@ def test_what_is_said_of_the_zoo_is_what_the_record_shows() -> None:
     assert max(error[name] for name in ("Long AE", "Sparse AE", "Contractive AE", "adaptive RRAE")) < min(short)
     assert max(short) - min(short) < 1.5 and error["VAE"] > max(short) + 2
     assert [len(units) for units in of_model(record, "adaptive RRAE", "active_units")] == [32, 32, 32]
+
+
+def test_what_is_said_of_collapse_is_what_the_record_shows() -> None:
+    record = shipped_record("collapse_map_16")
+    settings = record["settings"]
+    assert record["seeds"] == [0, 1, 2, 3, 4] and settings["num_steps"] == 600
+
+    def lost(model: str, inside: Callable[[float], bool]) -> np.ndarray:
+        points = [(b, rate) for b in settings["relative_betas"] if inside(b) for rate in settings["learning_rates"]]
+        names = [f"{model}, {b:g} of the threshold, rate {rate:g}" for b, rate in points]
+        return np.array([not all(units) for name in names for units in of_model(record, name, "active_units")])
+
+    below = {model: lost(model, lambda b: b < 1) for model in ("VAE", "VRRAE")}
+    assert all(lost(model, lambda b: b > 1).all() for model in below)
+    assert below["VRRAE"].sum() > 2 * below["VAE"].sum()
 
 
 def test_the_verdicts_of_the_readme_are_those_of_the_claims() -> None:
