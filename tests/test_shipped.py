@@ -1,5 +1,6 @@
 """What comes with the package: a trained model that loads and does what its record says, and the records."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import vrrae_lab as vl
 from vrrae_lab.experiments import BandwidthTable, shipped_record
 from vrrae_lab.experiments.bandwidth_table import PUBLISHED, compare
+from vrrae_lab.experiments.comparison import model_names
 
 PACKAGE = Path(vl.__file__).parent
 RECORDS = {path.stem for path in (PACKAGE / "records").glob("*.json")}
@@ -28,9 +30,11 @@ def test_the_shipped_model_has_the_errors_of_its_record():
 def test_a_record_says_how_it_was_made(name):
     record = shipped_record(name)
     assert {"settings", "seeds", "versions", "device", "command", "results", "duration_seconds"} <= record.keys()
-    assert {(r["model"], r["seed"]) for r in record["results"]} == {
-        (model, seed) for model in ("AE", "VAE", "RRAE", "VRRAE") for seed in record["seeds"]
-    }
+    names = model_names(record)
+    if record["experiment"] in ("bumps", "mnist"):
+        assert names == ["AE", "VAE", "RRAE", "VRRAE"]
+    made = [(r["model"], r["seed"]) for r in record["results"]]
+    assert len(names) > 1 and sorted(made) == sorted(itertools.product(names, record["seeds"]))
 
 
 def test_the_table_of_bandwidths_is_the_full_one_and_agrees():
