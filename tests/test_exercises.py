@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
+from vrrae_lab.density import KernelDensity
 from vrrae_lab.exercises import (
     check_active_units,
     check_collapse_threshold,
     check_effective_rank,
     check_gauge,
+    check_leave_one_out,
     check_smallest_rank,
 )
 
@@ -139,3 +142,49 @@ def test_effective_rank_accepts_the_right_answer(capsys):
 def test_effective_rank_says_what_is_wrong(answer, hint):
     with pytest.raises(AssertionError, match=hint):
         check_effective_rank(answer)
+
+
+def exponents(points, h):
+    """Of the kernels, with no kernel of a point on itself."""
+    squares = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
+    return np.where(np.eye(len(points)), -np.inf, -squares / (2 * h**2))
+
+
+def normaliser(points, h):
+    return points.shape[1] / 2 * np.log(2 * np.pi * h**2)
+
+
+def left_out(points, h):
+    return logsumexp(exponents(points, h), axis=1) - np.log(len(points) - 1) - normaliser(points, h)
+
+
+def kernels(points, h):
+    return np.exp(exponents(points, h)).sum(axis=1)
+
+
+def test_leave_one_out_accepts_right_answers(capsys):
+    check_leave_one_out(left_out)
+    check_leave_one_out(lambda points, h: KernelDensity(points, h).leave_one_out())
+    assert capsys.readouterr().out.count("Right") == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda points, h: left_out(points, h).mean(), "do not average"),
+        (lambda points, h: np.log((kernels(points, h) + 1) / len(points)) - normaliser(points, h), "itself is still"),
+        (lambda points, h: np.log((kernels(points, h) + 1) / 2) - normaliser(points, h), "itself is still"),
+        (lambda points, h: left_out(points, h) + np.log((len(points) - 1) / len(points)), "divided by m = 3"),
+        (lambda points, h: left_out(points, h) + np.log(len(points) - 1), "m - 1"),
+        (lambda points, h: left_out(points, h) + normaliser(points, h), "is missing"),
+        (lambda points, h: left_out(points, h) + normaliser(points, h) / 2, "power l"),
+        (lambda points, h: np.exp(left_out(points, h)), "take their logarithm"),
+        (lambda points, h: left_out(points, h / 2**0.5) - np.log(2), "by 2h², not by h²"),
+        (lambda points, h: 0 * left_out(points, h), r"-3.1423 .*, not \[-0"),
+        (lambda points, h: np.log(kernels(points, h) / 2) - normaliser(points, h), "log-sum-exp"),
+        (lambda points, h: np.log(kernels(points, h) / 2 + 1e-12) - normaliser(points, h), "a floor"),
+    ],
+)
+def test_leave_one_out_says_what_is_wrong(answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        check_leave_one_out(answer)

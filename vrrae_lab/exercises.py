@@ -150,5 +150,63 @@ def check_effective_rank(answer: Callable[[np.ndarray], float]) -> None:
     print("Right: as many as there are equal directions, and fewer where one is larger.")
 
 
+def check_leave_one_out(answer: Callable[[np.ndarray, float], np.ndarray]) -> None:
+    """Notebook 06: the log density of each point under Gaussian kernels on all others.
+
+    Args:
+        answer: maps points (m, l) and a bandwidth to m numbers in nats.
+
+    Raises:
+        AssertionError: with a hint, if the answer is wrong.
+    """
+    points, bandwidth = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]), 0.5
+    normaliser = np.log(2 * np.pi * bandwidth**2)  # of two dimensions
+    wanted, wrong_answers = _left_out(points, bandwidth)
+    with np.errstate(all="ignore"):  # of a wrong answer, which the hints below name
+        found = np.asarray(answer(points, bandwidth))
+        far = np.asarray(answer(100 * points, bandwidth))
+    assert found.shape == (3,), (
+        f"one log density per point is wanted, shape (3,), but the answer has shape {found.shape}: "
+        "sum over the other points, and do not average"
+    )
+    for hint, wrongs in wrong_answers.items():
+        assert not any(np.allclose(found, wrong) for wrong in wrongs), hint
+    assert np.allclose(found, wanted), f"the three log densities are {wanted.round(4)}, not {found.round(4)}"
+    assert np.isfinite(far).all(), (
+        "for points far apart every kernel underflows to 0 and its logarithm is -inf: take the logarithm of the sum "
+        "by log-sum-exp"
+    )
+    # the nearest of the others decides, all else is less by e^-10000 or more
+    least = np.array([1.0, 1.0, 4.0]) * 1e4 / (2 * bandwidth**2)
+    assert np.allclose(far, -least - np.log(2) - normaliser), (
+        f"for points far apart the first log density is {-least[0] - np.log(2) - normaliser:.1f}, not {far[0]:.1f}: "
+        "is there a floor in the logarithm?"
+    )
+    print("Right: each point is judged by the others alone, however far they are.")
+
+
+def _left_out(points: np.ndarray, bandwidth: float) -> tuple[np.ndarray, dict[str, tuple[np.ndarray, ...]]]:
+    """Log densities of three points in two dimensions under the others' kernels, and by hint what is often found."""
+    squares = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
+    kernels = np.exp(-squares / (2 * bandwidth**2))
+    normaliser = np.log(2 * np.pi * bandwidth**2)
+    all_three, others = np.log(kernels.sum(axis=1)), np.log(kernels.sum(axis=1) - 1)
+    wanted = others - np.log(2) - normaliser
+    return wanted, {
+        "the kernel of the point itself is still in the sum: leave it out": (
+            all_three - np.log(2) - normaliser,
+            all_three - np.log(3) - normaliser,
+        ),
+        "the others are m - 1 = 2 points, and you divided by m = 3": (others - np.log(3) - normaliser,),
+        "divide by the number of the other points, m - 1": (others - normaliser,),
+        "a kernel has the normaliser (2πh²)^(-l/2), which is missing": (others - np.log(2), others - np.log(3), others),
+        "the normaliser is that of one dimension: raise it to the power l": (wanted + normaliser / 2,),
+        "those are densities: take their logarithm": (np.exp(wanted),),
+        "the exponent is minus the squared distance by 2h², not by h²": (
+            np.log((kernels**2).sum(axis=1) - 1) - np.log(2) - normaliser,
+        ),
+    }
+
+
 def _exponential_entropy(shares: np.ndarray) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))

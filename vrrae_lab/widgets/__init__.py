@@ -1,8 +1,20 @@
 """Interactive explorers for notebooks; each function returns a widget and displays nothing by itself."""
 
+from vrrae_lab.widgets.densities import avae_bandwidth, kernel_density
 from vrrae_lab.widgets.explorer import Explorer, explore
 from vrrae_lab.widgets.slider_picture import SliderPicture, View
 from vrrae_lab.widgets.sweep import sweep
 from vrrae_lab.widgets.truncated_svd import gradients_near_a_tie, near_tie, truncation
 
-__all__ = ["Explorer", "SliderPicture", "View", "explore", "gradients_near_a_tie", "near_tie", "sweep", "truncation"]
+__all__ = [
+    "Explorer",
+    "SliderPicture",
+    "View",
+    "avae_bandwidth",
+    "explore",
+    "gradients_near_a_tie",
+    "kernel_density",
+    "near_tie",
+    "sweep",
+    "truncation",
+]
