@@ -9,7 +9,14 @@ pytestmark = pytest.mark.browser
 
 @pytest.mark.parametrize(
     "name",
-    ["00_start_here", "01_truncated_svd", "03_bump_collapse", "04_singular_values_and_beta", "10_ablations_and_zoo"],
+    [
+        "00_start_here",
+        "01_truncated_svd",
+        "03_bump_collapse",
+        "04_singular_values_and_beta",
+        "06_aggregate_posterior",
+        "10_ablations_and_zoo",
+    ],
 )
 def test_moving_the_first_slider_changes_the_first_picture(page, address, name):
     rig.open_notebook(page, address, f"{name}.ipynb")
