@@ -444,6 +444,20 @@ def test_avae_table_ends_with_what_the_prior_and_training_images_score(finished:
     assert abs(float(found[avae.YARDSTICK]["energy distance"]) - np.mean(floors)) < 3 * np.std(floors)
 
 
+def test_avae_table_tells_precision_from_recall() -> None:
+    cells = avae._cells({"improved_precision_recall": [[0.25, 0.75]], "prd": [[0.1, 0.9]], "energy_distance": [0.5]})
+    assert dict(zip(avae.SCORES, cells, strict=True)) == {
+        "energy distance": "0.500",
+        "p": "–",
+        "entropy (nats)": "–",
+        "pixel Fréchet": "–",
+        "precision": "0.25",
+        "recall": "0.75",
+        "PRD F1/8": "0.10",
+        "PRD F8": "0.90",
+    }
+
+
 def test_kernels_on_shrunk_samples_of_the_prior_are_the_prior() -> None:
     key, h = jax.random.key(0), 0.6
     prior = np.asarray(jax.random.normal(key, (20_000, 2)))
