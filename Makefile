@@ -26,10 +26,11 @@ lab: $(INSTALLED) ## Open JupyterLab on the first notebook (prints its address; 
 demo: $(INSTALLED) ## The main experiment without a browser, in its short form
 	$(BIN)/vrrae-lab run bumps --fast
 
-# Files go whole to one of $(JOBS) processes, as the tests of a file share what is dear to make.
+# Files go whole to one of $(JOBS) processes, as the tests of a file share what is dear to make; the longest, notebooks,
+# come first.
 # One pytest run, so that its last line speaks for everything. (Not --nbmake-find-import-errors: it lets asserts fail.)
 test: $(INSTALLED) ## All tests: library, notebooks (short runs) and, where Chromium is found, JupyterLab
-	VRRAE_LAB_FAST=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbmake --nbmake-kernel=python3 --nbmake-timeout=300 tests notebooks $(ARGS)
+	VRRAE_LAB_FAST=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbmake --nbmake-kernel=python3 --nbmake-timeout=300 notebooks tests $(ARGS)
 
 bench: $(INSTALLED) ## Speed, side by side with RRAEs and PyTorch, which it installs too (ARGS="steps --threads 2")
 	$(BIN)/python -m pip install -q -e ".[bench]" -c constraints.txt

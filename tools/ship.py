@@ -26,6 +26,7 @@ from vrrae_lab.experiments import (
     CollapseMap,
     Cost,
     Mnist,
+    Study,
     Zoo,
 )
 from vrrae_lab.experiments.record import environment
@@ -55,6 +56,7 @@ FULL_RUNS = {
     "ablations_digits": replace(Ablations(), data="digits"),
     "zoo_digits": replace(Zoo(), data="digits", num_seeds=3),
     "avae": replace(Avae(), num_seeds=3),
+    "avae_mnist_fast": replace(Avae.fast(), data="mnist"),
     # small bumps, but five seeds and twice the steps of the fast setting
     "collapse_map_16": replace(
         CollapseMap.fast(), num_seeds=5, num_steps=600, relative_betas=(1e-3, 0.03, 0.1, 0.3, 0.7, 1.4)
@@ -65,7 +67,7 @@ FULL_RUNS = {
 def ship_run(name: str, manual_dir: str | None) -> None:
     """Make a record of an experiment."""
     experiment = (RUNS | FULL_RUNS)[name]
-    if isinstance(experiment, Mnist):
+    if isinstance(experiment, Mnist | Study):
         experiment = replace(experiment, manual_dir=manual_dir)
     kind = next(known for known, cls in EXPERIMENTS.items() if cls is type(experiment))
     out = ROOT / "runs" / "shipped" / name / kind

@@ -25,6 +25,11 @@ class AggregateMatching(eqx.Module):
     spread that is best would be another (claim 21). With kernels of width $h < 1$ the codes are drawn to
     $\mathcal{N}(0, (1 - h^2) I)$: decode samples from there (`density.corrected_bandwidth`).
 
+    With finitely many kernels this has no minimum: a code that is far from *all* centres gains by going further, as
+    the density of the kernels falls faster there than the prior's (claim 21). Training with a large β, or for very
+    long, can end with codes that run away; notebook 06 shows it. So watch their norms, keep β small, and stop in time.
+    Widths of Gaussian posteriors are held by nothing here and can shrink until the same happens.
+
     Source: Saha, Joshi & Whitaker, *Matching aggregate posteriors in the variational autoencoder*, arXiv 2311.07693.
     There the centres are drawn afresh in every epoch; here in every step.
 
