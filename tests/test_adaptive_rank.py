@@ -184,7 +184,7 @@ def test_result_does_not_depend_on_how_often_fit_reports(
     adapted: tuple[Autoencoder, AdaptiveRank],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_REPORTS", seconds_between_reports)
+    monkeypatch.setattr(training.loop, "SECONDS_BETWEEN_REPORTS", seconds_between_reports)
     callback = AdaptiveRank(25, patience=3, tolerance=0.05)
     again, _ = train(model, callback)
     assert callback.log == adapted[1].log

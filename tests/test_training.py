@@ -17,8 +17,8 @@ import pytest
 from support import linear_nets
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from vrrae_lab import Autoencoder, History, batches, data, fit, losses, models, training
-from vrrae_lab.training import steps_in_epochs
+from vrrae_lab import Autoencoder, History, data, fit, interrupts, losses, models
+from vrrae_lab.training import batches, loop, run, steps_in_epochs
 
 X = data.bumps(25, 8).x
 KEY = jax.random.key(7)
@@ -76,8 +76,8 @@ def test_bytes_are_fractions_of_255_wherever_they_lie(monkeypatch, low_rank: Aut
     """In memory, and on a device that has room for them or has not; they stay bytes until a step."""
     pixels = np.random.default_rng(0).integers(0, 256, X.shape, np.uint8)
     expected, history = train(low_rank, pixels.astype(np.float32) / 255)
-    device = SimpleNamespace(memory_stats=lambda: memory)
-    monkeypatch.setattr(jax, "devices", lambda: [device])
+    own, device = jax.local_devices, SimpleNamespace(memory_stats=lambda: memory)
+    monkeypatch.setattr(jax, "local_devices", lambda **asked: own(**asked) if asked else [device])
     kept = batches.TrainingImages(pixels)._x
     assert isinstance(kept, jax.Array if memory and memory["bytes_limit"] > 1000 else np.ndarray)
     assert kept.dtype == np.uint8
@@ -118,8 +118,8 @@ def test_a_step_updates_the_state_in_place(start: Autoencoder) -> None:
     """The old weights' memory is taken over by the new ones."""
     model = jax.tree.map(jnp.array, start)
     state = (model, OPTIMIZER.init(eqx.filter(model, eqx.is_inexact_array)))
-    fixed = training._Fixed(LOSS, KEY, OPTIMIZER)
-    (after, _), _ = training._step((fixed, jnp.asarray(X[:8]), jnp.int32(0)), state)
+    fixed = run._Fixed(LOSS, KEY, OPTIMIZER)
+    (after, _), _ = run._step((fixed, jnp.asarray(X[:8]), jnp.int32(0)), state)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(model))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(after))
 
@@ -234,7 +234,7 @@ def test_result_does_not_depend_on_how_often_it_reports(
     seconds_between_reports: float, start: Autoencoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted, wanted_history = train(start, num_steps=23)
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_REPORTS", seconds_between_reports)
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_REPORTS", seconds_between_reports)
     found, history = train(start, num_steps=23)
     assert_same_model(found, wanted)
     np.testing.assert_array_equal(history.terms["loss"], wanted_history.terms["loss"])
@@ -270,7 +270,7 @@ def test_blas_has_one_thread_while_training_and_its_own_number_again_afterwards(
         return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
     seen: list[list[int]] = []
-    with training.one_blas_thread():
+    with loop.one_blas_thread():
         pass  # it loads SciPy's BLAS, which counts too
     with threadpool_limits(2, user_api="blas"):  # whatever an earlier test has left
         before = blas_threads()
@@ -309,7 +309,7 @@ class Recorder:
 def test_callback_is_called_at_its_steps_with_the_terms_since(
     seconds_between_reports: float, start: Autoencoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_REPORTS", seconds_between_reports)
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_REPORTS", seconds_between_reports)
     recorder = Recorder(5)
     _, history = train(start, num_steps=20, callback=recorder)
     assert [step for step, _, _ in recorder.calls] == [5, 10, 15]  # not at 20, when nothing is left to train
@@ -335,9 +335,9 @@ def test_training_goes_on_with_the_loss_the_callback_returns(start: Autoencoder)
             assert isinstance(loss, losses.Variational)
             return model, losses.Variational(2 * loss.beta)
 
-    compiled = training._step._cached._cache_size()
+    compiled = run._step._cached._cache_size()
     _, history = train(start, num_steps=6, loss=losses.Variational(0.5), callback=Doubles(2))
-    assert training._step._cached._cache_size() <= compiled + 1  # another β is the same program
+    assert run._step._cached._cache_size() <= compiled + 1  # another β is the same program
     terms = history.terms
     beta = (terms["loss"] - terms["reconstruction"]) / terms["kl"]
     np.testing.assert_allclose(beta, [0.5, 0.5, 1, 1, 2, 2], rtol=1e-3)
@@ -420,7 +420,7 @@ def own_handler() -> Iterator[Callable[..., None]]:
 def test_interrupt_returns_what_was_learned_so_far(
     step: int, start: Autoencoder, own_handler: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_REPORTS", 0.0)  # it looks after every step
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_REPORTS", 0.0)  # it looks after every step
     partial, history = train(start, loss=interrupt_at(step), num_steps=3000)
     assert history.stopped == "interrupted"
     assert step <= history.num_steps <= step + 2
@@ -440,7 +440,7 @@ def test_handler_is_put_back_after_a_run(start: Autoencoder, own_handler: Callab
 
 
 def test_second_interrupt_is_not_deferred(own_handler: Callable[..., None]) -> None:
-    with pytest.raises(KeyboardInterrupt), training._deferred_interrupt() as interrupt:
+    with pytest.raises(KeyboardInterrupt), interrupts.deferred_interrupt() as interrupt:
         signal.raise_signal(signal.SIGINT)
         assert interrupt.requested
         signal.raise_signal(signal.SIGINT)

@@ -29,7 +29,7 @@ from vrrae_lab.models import (
     vae_identity,
     vrrae,
 )
-from vrrae_lab.training import History, fit
+from vrrae_lab.training import Checkpoints, History, fit
 from vrrae_lab.validation_beta import ValidationBeta
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ _LOADED_ON_USE = (
 __all__ = [
     "AdaptiveRank",
     "Autoencoder",
+    "Checkpoints",
     "History",
     "ValidationBeta",
     "__version__",

@@ -13,7 +13,7 @@ Source: Mounayer et al., *Rank Reduction Autoencoders*, arXiv 2405.13980 (aRRAE)
 stops; here it goes on until the loss is back.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -100,6 +100,23 @@ class AdaptiveRank:
         new = self._next_rank(rank, basis.rank, float(np.mean(terms["loss"], dtype=np.float64)))
         return (model if new == rank else with_rank(model, new)), loss
 
+    def state(self) -> dict[str, Any]:
+        """What it remembers of a run, JSON-ready."""
+        return {
+            "step": self._step,
+            "phase": self._phase,
+            "plateau": _finite(self._plateau),
+            "best": _finite(self._best),
+            "looks": self._looks,
+            "log": [list(event) for event in self.log],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Remember what `state` has returned."""
+        self._step, self._phase, self._looks = state["step"], state["phase"], state["looks"]
+        self._plateau, self._best = (np.inf if v is None else v for v in (state["plateau"], state["best"]))
+        self.log = [RankEvent(*event) for event in state["log"]]
+
     def _next_rank(self, rank: int, largest: int, level: float) -> int:
         stuck = self._is_stuck(level)
         at_plateau = level <= max((1 + self._tolerance) * self._plateau, self._good_enough)
@@ -137,6 +154,11 @@ class AdaptiveRank:
 
     def _note(self, event: Literal["plateau", "fell", "rose", "settled"], rank: int, level: float) -> None:
         self.log.append(RankEvent(self._step, event, rank, level))
+
+
+def _finite(number: float) -> float | None:
+    """JSON has no infinity."""
+    return float(number) if np.isfinite(number) else None
 
 
 def with_rank(model: Autoencoder, rank: int) -> Autoencoder:

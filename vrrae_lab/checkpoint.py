@@ -1,11 +1,5 @@
-"""Trained models in one file: a line of JSON that says how to build the model, then its arrays. Never pickle.
+"""Trained models in one file: a line of JSON that says how to build the model, then its arrays (see `array_file`)."""
 
-The header carries the length and SHA-256 of the arrays, so a damaged file is refused before anything is built.
-"""
-
-import hashlib
-import io
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,12 +8,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from vrrae_lab import array_file
 from vrrae_lab.bottlenecks import FixedBasis
-from vrrae_lab.files import atomic_file
 from vrrae_lab.models import CONSTRUCTORS, Autoencoder, build, is_frozen
 
 FORMAT = "vrrae_lab checkpoint 1"
-LONGEST_HEADER = 1_000_000
 
 
 def save(path: str | os.PathLike[str], model: Autoencoder, notes: dict[str, Any] | None = None) -> None:
@@ -39,23 +32,14 @@ def save(path: str | os.PathLike[str], model: Autoencoder, notes: dict[str, Any]
             "this model was composed by hand: only models of the named constructors "
             f"({', '.join(CONSTRUCTORS)}) can be rebuilt from a file; use equinox.tree_serialise_leaves"
         )
-    buffer = io.BytesIO()
-    eqx.tree_serialise_leaves(buffer, model)
-    arrays = buffer.getvalue()
     header = {
         "format": FORMAT,
         "constructor": model.recipe.constructor,
         "arguments": dict(model.recipe.arguments),
         "frozen_basis": isinstance(getattr(model.bottleneck, "basis", None), FixedBasis),
         "notes": notes or {},
-        "bytes": len(arrays),
-        "sha256": hashlib.sha256(arrays).hexdigest(),
     }
-    line = json.dumps(header, allow_nan=False).encode() + b"\n"
-    if len(line) > LONGEST_HEADER:
-        raise ValueError(f"the notes make a header of {len(line):,} bytes: keep it below {LONGEST_HEADER:,}")
-    with atomic_file(path) as file:
-        file.write(line + arrays)
+    array_file.write(path, model, header)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Autoencoder, dict[str, Any]]:
@@ -68,20 +52,13 @@ def load(path: str | os.PathLike[str]) -> tuple[Autoencoder, dict[str, Any]]:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is not a checkpoint, is damaged, or does not fit this version of the package.
     """
-    path = Path(path)
-    with path.open("rb") as file:
-        header = _header(path, file.readline(LONGEST_HEADER))
-        arrays = file.read()
-    if len(arrays) != header["bytes"] or hashlib.sha256(arrays).hexdigest() != header["sha256"]:
-        raise ValueError(
-            f"{path} is damaged: its header promises {header['bytes']} bytes of arrays with a checksum that the "
-            f"{len(arrays)} bytes found do not have; copy it again or train anew"
-        )
+    file = array_file.ArrayFile(path, "a checkpoint", FORMAT)
     try:
-        like = eqx.filter_eval_shape(_skeleton, header)
-        return eqx.tree_deserialise_leaves(io.BytesIO(arrays), like), header["notes"]
+        like = eqx.filter_eval_shape(_skeleton, file.header)
+        notes = file.header["notes"]
     except (ValueError, TypeError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} does not fit this version of vrrae_lab: {error}") from error
+    return file.arrays(like), notes
 
 
 def shipped(name: str) -> Path:
@@ -96,17 +73,6 @@ def shipped(name: str) -> Path:
         known = ", ".join(sorted(p.stem for p in folder.glob("*.ckpt")))
         raise ValueError(f"no model {name!r} comes with the package: there are {known}")
     return path
-
-
-def _header(path: Path, line: bytes) -> dict[str, Any]:
-    try:
-        header = json.loads(line)
-        known = header["format"] == FORMAT and isinstance(header["bytes"], int) and isinstance(header["sha256"], str)
-    except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise ValueError(f"{path} is not a checkpoint of this package (its first line is not '{FORMAT}' JSON)")
-    return header
 
 
 def _skeleton(header: dict[str, Any]) -> Autoencoder:

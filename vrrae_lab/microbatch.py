@@ -18,6 +18,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PyTree
 
+from vrrae_lab.sharding import on_each_device
+
 
 def microbatch_map(
     function: Callable[[Array], Array], x: Float[Array, "batch ..."], size: int | None
@@ -29,6 +31,10 @@ def microbatch_map(
         x: the batch; its length need not be a multiple of `size`.
         size: samples at a time, at most; None for all of them.
     """
+    return on_each_device(partial(_map, function, size), x)
+
+
+def _map(function: Callable[[Array], Array], size: int | None, x: Array) -> Array:
     if size is None or len(x) <= size:
         return function(x)
     parts, rest = _split(x, _part_size(len(x), size))
@@ -50,6 +56,13 @@ def microbatch_sum(
         arrays: floats, batches of one length, which need not be a multiple of `size`.
         size: samples at a time, at most; None for all of them.
     """
+    # a device's sum as an array of length 1, so that what they give can be put together and added
+    return jnp.sum(on_each_device(lambda *local: _local_sum(function, parameters, local, size)[None], *arrays))
+
+
+def _local_sum(
+    function: Callable[..., Array], parameters: PyTree, arrays: tuple[Array, ...], size: int | None
+) -> Array:
     if size is None or len(arrays[0]) <= size:
         return function(parameters, *arrays)
     numbers, other = eqx.partition(parameters, eqx.is_inexact_array)

@@ -8,7 +8,7 @@ Source: Saha, Joshi & Whitaker, *Matching aggregate posteriors in the variationa
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -81,6 +81,14 @@ class ValidationBeta:
         beta = min(self._rule(self.error_norms(model)), self._largest)
         self.log.append(BetaEvent(step, beta))
         return model, eqx.tree_at(lambda found: found.beta, loss, jnp.asarray(beta, loss.beta.dtype))
+
+    def state(self) -> dict[str, Any]:
+        """What it remembers of a run, JSON-ready."""
+        return {"log": [list(event) for event in self.log]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Remember what `state` has returned."""
+        self.log = [BetaEvent(*event) for event in state["log"]]
 
     def error_norms(self, model: Autoencoder) -> Norms:
         r"""$\lVert \hat x_i - x_i \rVert$ of each validation image, which is decoded from its posterior's mean.

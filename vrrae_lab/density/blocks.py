@@ -1,6 +1,7 @@
 """What the kernel density and the aggregate posterior share: work in blocks of queries, and checks of arguments."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array
+
+from vrrae_lab.sharding import on_each_device
 
 
 def map_blocks(function: Callable[[Any], Array], queries: Any, block_size: int) -> Array:
@@ -18,6 +21,10 @@ def map_blocks(function: Callable[[Any], Array], queries: Any, block_size: int) 
         queries: arrays that have a row per query.
         block_size: 1 or more.
     """
+    return on_each_device(partial(_map_local_blocks, function, block_size), queries)
+
+
+def _map_local_blocks(function: Callable[[Any], Array], block_size: int, queries: Any) -> Array:
     count = len(jax.tree.leaves(queries)[0])
     size = max(1, min(block_size, count))
     missing = -count % size

@@ -1,22 +1,25 @@
 """One basis for inference in place of the SVD of each batch, and what may be asked of a model then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array
 
 from vrrae_lab.bottlenecks import AdaptiveBasis, FixedBasis, LowRank, VariationalLowRank
-from vrrae_lab.linalg import gram_basis
+from vrrae_lab.linalg import GramBasis
 from vrrae_lab.models.autoencoder import BATCH, Autoencoder, Images, Recipe, as_floats, check_images, in_batches
+from vrrae_lab.sharding import batch_mesh, on_mesh, replicate, split_rows, spread
 
 # What a model of adaptive rank is once its rank stands.
 _OF_FIXED_RANK = {"adaptive_rrae": "rrae", "adaptive_vrrae": "vrrae"}
 
 
-def freeze_basis(model: Autoencoder, x: Images) -> Autoencoder:
+def freeze_basis(model: Autoencoder, x: Images, *, mesh: Mesh | None = None) -> Autoencoder:
     """Replace the batch SVD by projection on one basis: that of the latents of all of `x`, in one pass.
 
     Models without an SVD are returned unchanged. One of adaptive rank is cut to the rank it has reached, and is a
@@ -25,6 +28,7 @@ def freeze_basis(model: Autoencoder, x: Images) -> Autoencoder:
     Args:
         model: a trained model.
         x: the whole training set.
+        mesh: devices to share the work between; None for one. See `fit`.
 
     Raises:
         ValueError: if the images do not have the model's shape, are not finite, or are fewer than the rank.
@@ -35,13 +39,37 @@ def freeze_basis(model: Autoencoder, x: Images) -> Autoencoder:
     check_images(x, model.shape)
     adaptive = isinstance(bottleneck.basis, AdaptiveBasis)
     rank = int(bottleneck.basis.active) if isinstance(bottleneck.basis, AdaptiveBasis) else bottleneck.basis.rank
-    encode = partial(_latents, model.encoder)
-    latents = (in_batches(encode, x[start : start + BATCH]) for start in range(0, len(x), BATCH))
-    matrix, _ = gram_basis(latents, rank)
+    matrix, _ = _gram(model, x, None if mesh is None else batch_mesh(mesh)).basis(rank)
     dtype = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))[0].dtype
     frozen = bottleneck.on_basis(FixedBasis(jnp.asarray(matrix, dtype)))
     recipe = _of_rank(model.recipe, rank) if adaptive and model.recipe else model.recipe
     return Autoencoder(model.encoder, frozen, model.decoder, model.shape, recipe)
+
+
+def _gram(model: Autoencoder, x: Images, mesh: Mesh | None) -> GramBasis:
+    """The Gram matrix of the latents of all images: of each process its own part, then their sum."""
+    encoder = replicate(model.encoder, mesh)
+    size = BATCH * (1 if mesh is None else mesh.size)
+    gram: GramBasis | None = None
+    for start in range(0, len(x), size):
+        part = x[start : start + size]
+        for latents in [in_batches(partial(_latents, encoder), part)] if mesh is None else _own(encoder, part, mesh):
+            gram = gram or GramBasis(latents.shape[1])
+            gram.add(latents)
+    assert gram is not None  # there are images
+    if mesh is not None and jax.process_count() > 1:
+        gram.add_other_processes()
+    return gram
+
+
+def _own(encoder: Callable[[Array], Array], x: Images, mesh: Mesh) -> Iterator[np.ndarray]:
+    """The latents of the images that this process's devices were given."""
+    rows = np.arange(-(-len(x) // mesh.size) * mesh.size)
+    batch = split_rows(x, np.minimum(rows, len(x) - 1), mesh)
+    with on_mesh(mesh):
+        latents = _latents(encoder, batch)
+    for shard in latents.addressable_shards:
+        yield np.asarray(shard.data)[rows[shard.index[0]] < len(x)]
 
 
 def _of_rank(recipe: Recipe, rank: int) -> Recipe:
@@ -51,7 +79,7 @@ def _of_rank(recipe: Recipe, rank: int) -> Recipe:
 
 @eqx.filter_jit
 def _latents(encoder: Callable[[Array], Array], x: Array) -> Array:
-    return encoder(as_floats(x))
+    return spread(encoder(as_floats(x)))
 
 
 def is_frozen(model: Autoencoder) -> bool:

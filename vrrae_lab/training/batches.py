@@ -3,9 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key
 
 from vrrae_lab.models import Images
+from vrrae_lab.sharding import split_rows
 
 
 class DataOrder:
@@ -33,14 +35,16 @@ class TrainingImages:
     """The training images, where their batches are taken from fastest.
 
     On an accelerator they are copied to it once, as they are (uint8 stay uint8), if they fill at most a quarter of its
-    memory. Otherwise, and on a CPU, where a copy would gain nothing, each batch is taken from the array in memory.
+    memory. Otherwise, and on a CPU, where a copy would gain nothing, each batch is taken from the array in memory; on a
+    mesh always, each process taking the rows that its devices hold.
     """
 
-    def __init__(self, x: Images) -> None:
-        device = jax.devices()[0]
-        memory = (device.memory_stats() or {}).get("bytes_limit", 0)
+    def __init__(self, x: Images, mesh: Mesh | None = None) -> None:
+        self._mesh = mesh
+        device = jax.local_devices()[0]
+        memory = 0 if mesh else (device.memory_stats() or {}).get("bytes_limit", 0)
         self._x = jax.device_put(x) if x.nbytes <= memory / 4 else np.asarray(x)
 
     def batch(self, indices: Int[np.ndarray, " batch_size"]) -> Array:
-        """Those images, on the device."""
-        return jnp.asarray(self._x[indices])
+        """Those images, on the device or spread over the mesh."""
+        return jnp.asarray(self._x[indices]) if self._mesh is None else split_rows(self._x, indices, self._mesh)

@@ -1,0 +1,94 @@
+"""Arrays in one file behind a line of JSON that says what they are. Never pickle: reading one executes nothing.
+
+The header carries the length and SHA-256 of the arrays, so a damaged file is refused before anything is built.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import PyTree
+
+from vrrae_lab.files import atomic_file
+
+LONGEST_HEADER = 1_000_000
+
+
+def write(path: str | os.PathLike[str], arrays: PyTree, header: Mapping[str, Any]) -> None:
+    """Write the array leaves of a pytree, atomically.
+
+    Args:
+        path: the file to create or replace.
+        arrays: any pytree; what is no array in it is left out.
+        header: JSON-ready; "format" names what kind of file it is, "bytes" and "sha256" are added.
+
+    Raises:
+        ValueError: if the header is too long or contains NaN or infinity.
+    """
+    buffer = io.BytesIO()
+    eqx.tree_serialise_leaves(buffer, arrays)
+    content = buffer.getvalue()
+    sealed = {**header, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    line = json.dumps(sealed, allow_nan=False).encode() + b"\n"
+    if len(line) > LONGEST_HEADER:
+        raise ValueError(f"the notes make a header of {len(line):,} bytes: keep it below {LONGEST_HEADER:,}")
+    with atomic_file(path) as file:
+        file.write(line + content)
+
+
+class ArrayFile:
+    """A file that `write` has made, read and found whole.
+
+    Attributes:
+        header: as it was given.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], kind: str, format: str) -> None:
+        """Read it.
+
+        Args:
+            path: the file.
+            kind: what such a file is called, for messages.
+            format: what its header must give as its format.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is of another kind, or damaged.
+        """
+        self._path = Path(path)
+        with self._path.open("rb") as file:
+            self.header = _header(self._path, file.readline(LONGEST_HEADER), kind, format)
+            self._content = file.read()
+        digest = hashlib.sha256(self._content).hexdigest()
+        if len(self._content) != self.header["bytes"] or digest != self.header["sha256"]:
+            raise ValueError(
+                f"{path} is damaged: its header promises {self.header['bytes']} bytes of arrays with a checksum that "
+                f"the {len(self._content)} bytes found do not have; copy it again or train anew"
+            )
+
+    def arrays(self, like: PyTree) -> PyTree:
+        """The arrays, in a pytree of the structure, shapes and types of `like`.
+
+        Raises:
+            ValueError: if they do not fit it.
+        """
+        try:
+            return eqx.tree_deserialise_leaves(io.BytesIO(self._content), like)
+        except (ValueError, TypeError, RuntimeError, KeyError, EOFError) as error:
+            raise ValueError(f"{self._path} does not fit this version of vrrae_lab: {error}") from error
+
+
+def _header(path: Path, line: bytes, kind: str, format: str) -> dict[str, Any]:
+    try:
+        header = json.loads(line)
+        known = header["format"] == format and isinstance(header["bytes"], int) and isinstance(header["sha256"], str)
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise ValueError(f"{path} is not {kind} of this package (its first line is not '{format}' JSON)")
+    return header
