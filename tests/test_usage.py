@@ -74,7 +74,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bumps", "bumps_authors", "mnist", "ablations_digits", "zoo_digits", "collapse_map_16"]
+    "name", ["bumps", "bumps_authors", "mnist", "ablations_digits", "zoo_digits", "collapse_map_16", "avae"]
 )
 def test_the_tables_of_the_results_are_those_of_the_records(name: str) -> None:
     record = shipped_record(name)
@@ -158,6 +158,25 @@ def test_what_is_said_of_the_zoo_is_what_the_record_shows() -> None:
     assert max(error[name] for name in ("Long AE", "Sparse AE", "Contractive AE", "adaptive RRAE")) < min(short)
     assert max(short) - min(short) < 1.5 and error["VAE"] > max(short) + 2
     assert [len(units) for units in of_model(record, "adaptive RRAE", "active_units")] == [32, 32, 32]
+
+
+def test_what_is_said_of_the_aggregate_posteriors_is_what_the_record_shows() -> None:
+    record = shipped_record("avae")
+    assert EXPERIMENTS["avae"].table(record).split("\n\n")[1] in RESULTS.read_text()
+    assert (len(record["seeds"]), record["settings"]["num_steps"], record["settings"]["beta"]) == (3, 2200, 0.03)
+    names = ("VAE", "beta-TCVAE", "AVAE", "VRRAE")
+
+    def ordered(metric: str, place: int | None = None) -> list[str]:
+        means = {n: np.mean(np.array(of_model(record, n, metric), float), axis=0) for n in names}
+        return sorted(names, key=lambda n: float(means[n] if place is None else means[n][place]))
+
+    assert ordered("energy_distance")[-1] == "VRRAE" and max(of_model(record, "VRRAE", "p_value")) < 0.01
+    assert (ordered("test_error")[0], ordered("test_error")[-1]) == ("VRRAE", "beta-TCVAE")
+    assert np.all(of_model(record, "AVAE", "active_units"))
+    precision, recall = (ordered("improved_precision_recall", place) for place in (0, 1))
+    assert precision[0] == "AVAE" == recall[-1]
+    active = {n: np.mean([sum(units) for units in of_model(record, n, "active_units")]) for n in names}
+    assert min(active, key=active.__getitem__) == "beta-TCVAE"
 
 
 def test_what_is_said_of_collapse_is_what_the_record_shows() -> None:
