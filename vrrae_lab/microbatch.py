@@ -31,7 +31,7 @@ def microbatch_map(
         x: the batch; its length need not be a multiple of `size`.
         size: samples at a time, at most; None for all of them.
     """
-    return on_each_device(partial(_map, function, size), x)
+    return on_each_device(eqx.Partial(_map, function, size), x)
 
 
 def _map(function: Callable[[Array], Array], size: int | None, x: Array) -> Array:
@@ -56,21 +56,19 @@ def microbatch_sum(
         arrays: floats, batches of one length, which need not be a multiple of `size`.
         size: samples at a time, at most; None for all of them.
     """
-    # a device's sum as an array of length 1, so that what they give can be put together and added
-    return jnp.sum(on_each_device(lambda *local: _local_sum(function, parameters, local, size)[None], *arrays))
+    return jnp.sum(on_each_device(eqx.Partial(_device_sum, function, size, parameters), *arrays))
 
 
-def _local_sum(
-    function: Callable[..., Array], parameters: PyTree, arrays: tuple[Array, ...], size: int | None
-) -> Array:
+def _device_sum(function: Callable[..., Array], size: int | None, parameters: PyTree, *arrays: Array) -> Array:
+    """The sum over one device's samples, of length 1, so that what the devices give can be put together and added."""
     if size is None or len(arrays[0]) <= size:
-        return function(parameters, *arrays)
+        return function(parameters, *arrays)[None]
     numbers, other = eqx.partition(parameters, eqx.is_inexact_array)
 
     def of_numbers(numbers: PyTree, arrays: tuple[Array, ...]) -> Array:
         return function(eqx.combine(numbers, other), *arrays)
 
-    return _sum(of_numbers, _part_size(len(arrays[0]), size), numbers, arrays)
+    return _sum(of_numbers, _part_size(len(arrays[0]), size), numbers, arrays)[None]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))

@@ -43,19 +43,26 @@ def num_devices() -> int:
     return mesh.shape[AXIS] if AXIS in mesh.shape and AXIS not in mesh.manual_axes else 1
 
 
-def on_each_device(function: Callable[..., T], *arrays: PyTree) -> T:
+def on_each_device(function: Callable[..., Array], *arrays: PyTree) -> Array:
     """`function(*arrays)` with the rows that each device holds, and what it gives put together along the first axis.
 
     Args:
-        function: from arrays to arrays, row by row or at least device by device. What it closes over is the same on all
-            devices, and its gradient is summed over them once, at the end.
+        function: from arrays to an array, row by row or at least device by device. Its own arrays, if it is a pytree
+            such as a bound method of a module or an `equinox.Partial`, are the same on all devices, and their gradients
+            are summed over them once, at the end. It must not close over others.
         arrays: with the batch as first axis. If it cannot be split evenly, XLA splits the work as it sees fit.
     """
     count = num_devices()
     if count == 1 or any(len(leaf) % count for leaf in jax.tree.leaves(arrays)):
         return function(*arrays)
+    shared, rest = eqx.partition(function, eqx.is_array)
+
+    def on_one(shared: PyTree, *arrays: PyTree) -> Array:
+        return eqx.combine(shared, rest)(*arrays)
+
     rows = PartitionSpec(AXIS)
-    return jax.shard_map(function, in_specs=rows, out_specs=rows, check_vma=False)(*arrays)
+    specs = (PartitionSpec(), *[rows] * len(arrays))
+    return jax.shard_map(on_one, in_specs=specs, out_specs=rows, check_vma=False)(shared, *arrays)
 
 
 def whole(tree: T) -> T:

@@ -43,13 +43,21 @@ class AggregatePosterior(eqx.Module):
         """
         check_queries(z, self.posterior.mean)
 
-        def log_sum(query: Array) -> Array:
-            return jax.nn.logsumexp(self.posterior.log_density(jnp.broadcast_to(query, self.posterior.mean.shape)))
-
-        return map_blocks(jax.vmap(log_sum), z, self.block_size) - math.log(len(self.posterior.mean))
+        return map_blocks(eqx.Partial(_log_sums, self.posterior), z, self.block_size) - math.log(
+            len(self.posterior.mean)
+        )
 
     def sample(self, n: int, *, key: Key[Array, ""]) -> Float[Array, "{n} rank"]:
         """`n` draws, each from the posterior of a random sample."""
         index_key, noise_key = jax.random.split(key)
         index = jax.random.randint(index_key, (n,), 0, len(self.posterior.mean))
         return DiagonalGaussian(self.posterior.mean[index], self.posterior.log_variance[index]).sample(key=noise_key)
+
+
+def _log_sums(posterior: DiagonalGaussian, queries: Array) -> Array:
+    """Logarithm of the sum of the densities at each query of a block."""
+
+    def log_sum(query: Array) -> Array:
+        return jax.nn.logsumexp(posterior.log_density(jnp.broadcast_to(query, posterior.mean.shape)))
+
+    return jax.vmap(log_sum)(queries)

@@ -1,9 +1,9 @@
 """What the kernel density and the aggregate posterior share: work in blocks of queries, and checks of arguments."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,11 +17,11 @@ def map_blocks(function: Callable[[Any], Array], queries: Any, block_size: int) 
     """`function` of all queries, called on blocks of `block_size` of them; a block's own arrays are not kept.
 
     Args:
-        function: of a block of queries, to one number for each.
+        function: of a block of queries, to one number for each; see `sharding.on_each_device` for what it may hold.
         queries: arrays that have a row per query.
         block_size: 1 or more.
     """
-    return on_each_device(partial(_map_local_blocks, function, block_size), queries)
+    return on_each_device(eqx.Partial(_map_local_blocks, function, block_size), queries)
 
 
 def _map_local_blocks(function: Callable[[Any], Array], block_size: int, queries: Any) -> Array:
@@ -34,7 +34,8 @@ def _map_local_blocks(function: Callable[[Any], Array], block_size: int, queries
         filled = jnp.pad(array, ((0, missing), *((0, 0) for _ in array.shape[1:])), mode="edge") if missing else array
         return filled.reshape(-1, size, *array.shape[1:])
 
-    return lax.map(jax.checkpoint(function), jax.tree.map(split, queries)).reshape(-1)[:count]
+    # the lambda because checkpoint hashes what it is given
+    return lax.map(jax.checkpoint(lambda block: function(block)), jax.tree.map(split, queries)).reshape(-1)[:count]
 
 
 def check_finite(name: str, array: Array) -> None:

@@ -87,16 +87,7 @@ class KernelDensity(eqx.Module):
         centre = lax.stop_gradient(jnp.mean(self.points, axis=0, keepdims=True))  # distances do not depend on it
         points = self.points - centre
         norms = jnp.sum(points**2, axis=1)
-
-        def log_sums(queries_and_indices: tuple[Array, Array]) -> Array:
-            queries, indices = queries_and_indices
-            # points in rows: on a CPU sums down the columns are faster than along rows of so many numbers
-            products = jnp.matmul(points, queries.T, precision="highest")
-            squares = norms[:, None] + jnp.sum(queries**2, axis=1)[None, :] - 2 * products
-            squares = squares - lax.stop_gradient(jnp.minimum(squares, 0))  # a clip that keeps the derivatives
-            left_out = jnp.arange(len(points))[:, None] == indices[None, :]
-            return jax.nn.logsumexp(jnp.where(left_out, -jnp.inf, -squares / (2 * self.bandwidth**2)), axis=0)
-
+        log_sums = eqx.Partial(_log_sums, points, norms, self.bandwidth)
         sums = map_blocks(log_sums, (z - centre, left_out), self.block_size)
         return sums - math.log(count) - dimension * (jnp.log(self.bandwidth) + LOG_2_PI / 2)
 
@@ -105,3 +96,14 @@ class KernelDensity(eqx.Module):
         index_key, noise_key = jax.random.split(key)
         points = self.points[jax.random.randint(index_key, (n,), 0, len(self.points))]
         return points + self.bandwidth * jax.random.normal(noise_key, points.shape, points.dtype)
+
+
+def _log_sums(points: Array, norms: Array, bandwidth: Array, queries_and_indices: tuple[Array, Array]) -> Array:
+    """Logarithm of the sum of the kernels, not normalised, at each query of a block, that of its index left out."""
+    queries, indices = queries_and_indices
+    # points in rows: on a CPU sums down the columns are faster than along rows of so many numbers
+    products = jnp.matmul(points, queries.T, precision="highest")
+    squares = norms[:, None] + jnp.sum(queries**2, axis=1)[None, :] - 2 * products
+    squares = squares - lax.stop_gradient(jnp.minimum(squares, 0))  # a clip that keeps the derivatives
+    left_out = jnp.arange(len(points))[:, None] == indices[None, :]
+    return jax.nn.logsumexp(jnp.where(left_out, -jnp.inf, -squares / (2 * bandwidth**2)), axis=0)

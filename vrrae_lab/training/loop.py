@@ -75,7 +75,7 @@ def fit(
     Raises:
         ValueError: if the images are not finite or do not fit the model, the batch is larger than the data or smaller
             than the model's rank or not to be split evenly over the mesh, a number is below 1, the callback cannot be
-            resumed, or the checkpoints are of a run of other settings or all damaged.
+            resumed, or the checkpoints are of a run of other settings or of more steps, or all damaged.
     """
     x = _checked(model, x, batch_size, num_steps)
     every = num_steps if callback is None else _checked_interval(callback, checkpoints)
@@ -86,9 +86,16 @@ def fit(
     if checkpoints is not None:
         saver = _Saver(checkpoints, settings_of(model, x, loss, optimizer, batch_size, key, callback))
         run.resume(saver.newest())
+        if run.step > num_steps:
+            raise ValueError(
+                f"num_steps = {num_steps}, but the run in {checkpoints.folder} has made {run.step}: ask for as many or "
+                "more, or choose another folder"
+            )
+        run.call_back(num_steps)
     order, images = DataOrder(order_key, len(x), batch_size), TrainingImages(x, mesh)
 
-    count, stopped = 1, _reason_to_stop(run, None)
+    count: int = 1
+    stopped: Stopped = "finished"
     with (
         one_blas_thread(),
         _progress_bar(run.step, num_steps, progress) as bar,
@@ -101,10 +108,10 @@ def fit(
             bar.update(run.step - bar.n)
             bar.set_postfix({name: f"{values[-1]:.4g}" for name, values in run.chunks[-1].items()}, refresh=False)
             stopped = _reason_to_stop(run, interrupt)
-            # before a stop too, so that a run taken up again finds the callback's change made
-            if run.step % every == 0 and run.step < num_steps and stopped != "diverged":
-                run.call_back(every)
-            if saver is not None and stopped != "diverged":
+            if stopped == "diverged":
+                break
+            run.call_back(num_steps)  # before a stop too: a run taken up again finds the callback's change made
+            if saver is not None:
                 saver.save(run, at_once=stopped == "interrupted" or run.step == num_steps)
     return local(run.state[0], mesh), History(run.terms(), stopped, run.seconds, run.compile_seconds)
 
@@ -142,8 +149,8 @@ def one_blas_thread() -> AbstractContextManager[None]:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def _reason_to_stop(run: Run, interrupt: Interrupt | None) -> Stopped:
-    losses = run.chunks[-1]["loss"] if run.chunks else np.zeros(0)
+def _reason_to_stop(run: Run, interrupt: Interrupt) -> Stopped:
+    losses = run.chunks[-1]["loss"]
     if not np.isfinite(losses).all():
         warnings.warn(
             f"the loss became {losses[~np.isfinite(losses)][0]} by step {run.step}: training stopped; "
@@ -151,7 +158,7 @@ def _reason_to_stop(run: Run, interrupt: Interrupt | None) -> Stopped:
             stacklevel=3,
         )
         return "diverged"
-    return "interrupted" if interrupt is not None and interrupt.requested else "finished"
+    return "interrupted" if interrupt.requested else "finished"
 
 
 def _checked_interval(callback: Callback, checkpoints: Checkpoints | None) -> int:

@@ -67,7 +67,7 @@ class Run:
         self.step = 0
         self.chunks: list[dict[str, np.ndarray]] = []
         self.seconds = self.compile_seconds = 0.0
-        self._mesh, self._callback = mesh, callback
+        self._mesh, self._callback, self._called = mesh, callback, 0
         model = _copy(model)
         self.state: PyTree = replicate((model, optimizer.init(eqx.filter(model, eqx.is_inexact_array))), mesh)
         self._fixed = replicate(_Fixed(loss, noise_key, optimizer), mesh)
@@ -101,9 +101,13 @@ class Run:
         chunks = self.chunks[first:]
         return {name: np.concatenate([chunk[name] for chunk in chunks])[-count:] for name in self.chunks[0]}
 
-    def call_back(self, every: int) -> None:
-        """Let the callback look at the last steps, and go on with what it gives."""
-        assert self._callback is not None
+    def call_back(self, num_steps: int) -> None:
+        """If it is time, let the callback look at the last steps, and go on with what it gives."""
+        every = 0 if self._callback is None else self._callback.every
+        # not twice at one step: a run of which more steps are asked has ended where the callback may still be due
+        if self._callback is None or self.step % every or self.step in (self._called, num_steps):
+            return
+        self._called = self.step
         model, loss = local((self.state[0], self._fixed.loss), self._mesh)
         model, loss = self._callback(self.step, model, loss, self.terms(every))
         self.state = (replicate(_copy(model), self._mesh), self.state[1])
@@ -120,6 +124,7 @@ class Run:
             "terms": list(self.chunks[0]),
             "seconds": self.seconds,
             "compile_seconds": self.compile_seconds,
+            "called": self._called,
             "callback": self._callback.state() if isinstance(self._callback, ResumableCallback) else None,
         }
 
@@ -133,7 +138,7 @@ class Run:
         found, terms = file.arrays(like)
         self.state, loss = replicate(eqx.combine(found, rest), self._mesh)
         self._fixed = self._fixed._replace(loss=loss)
-        self.step, self.chunks = step, [terms]
+        self.step, self.chunks, self._called = step, [terms], notes["called"]
         self.seconds, self.compile_seconds = notes["seconds"], notes["compile_seconds"]
         if isinstance(self._callback, ResumableCallback):
             self._callback.restore(notes["callback"])
