@@ -26,7 +26,8 @@ import pytest
 from support import shared_data
 
 from vrrae_lab import data
-from vrrae_lab.data import cache, images, sources
+from vrrae_lab.data import cache, downloads, images
+from vrrae_lab.data.catalogue import whole
 from vrrae_lab.data.decoders import decode_idx_pair, read_idx
 from vrrae_lab.data.sources import ImageSource, ImageSplit
 
@@ -100,7 +101,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / IMAGE_FILE).write_bytes(gzip.compress(idx_bytes(IMAGES), mtime=0))
     (folder / LABEL_FILE).write_bytes(gzip.compress(idx_bytes(LABELS), mtime=0))
-    splits = {"train": ImageSplit((IMAGE_FILE, LABEL_FILE), len(IMAGES), decode_idx_pair)}
+    splits = {"train": ImageSplit((IMAGE_FILE, LABEL_FILE), len(IMAGES), whole(decode_idx_pair))}
     monkeypatch.setitem(images.SOURCES, "mnist", ImageSource("mnist", splits, sizes=(5,), channels=1))
     publish(monkeypatch, folder, "http://unreachable.invalid")
     return folder
@@ -330,8 +331,8 @@ def test_download_that_breaks_off_is_reported(server: str, tiny: Path, tmp_path:
 
 
 def test_silent_server_is_not_waited_for(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert sources.ANSWER_SECONDS < 5
-    monkeypatch.setattr(sources, "ANSWER_SECONDS", 0.3)
+    assert downloads.ANSWER_SECONDS < 5
+    monkeypatch.setattr(downloads, "ANSWER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         publish(monkeypatch, tiny, f"http://127.0.0.1:{silent.getsockname()[1]}")
         start = time.monotonic()
@@ -368,8 +369,8 @@ def test_second_load_needs_nothing_but_the_cache(
 
 def test_cache_of_one_split_keeps_the_other(tmp_path: Path) -> None:
     other = (IMAGES[:2, ..., None], LABELS[:2])
-    cache.write(tmp_path, "train", (IMAGES[..., None], LABELS), {"found": "a"})
-    cache.write(tmp_path, "test", other, {"found": "b"})
+    cache.write(tmp_path, "train", (3, 5, 5, 1), [(IMAGES[..., None], LABELS)], {"found": "a"})
+    cache.write(tmp_path, "test", (2, 5, 5, 1), [other], {"found": "b"})
     for split, num_images, found in (("train", 3, "a"), ("test", 2, "b")):
         kept = cache.read(tmp_path, split, (num_images, 5, 5, 1))
         assert kept is not None and kept[1] == {"found": found}
@@ -489,7 +490,7 @@ def test_each_size_has_its_own_cache(tiny: Path, tmp_path: Path, monkeypatch: py
         decoded, labels = decode_idx_pair(paths, 5)
         return decoded[:, :size, :size], labels
 
-    splits = {"train": ImageSplit((IMAGE_FILE, LABEL_FILE), len(IMAGES), decode)}
+    splits = {"train": ImageSplit((IMAGE_FILE, LABEL_FILE), len(IMAGES), whole(decode))}
     monkeypatch.setitem(images.SOURCES, "mnist", ImageSource("mnist", splits, sizes=(5, 3), channels=1))
     for size, shape in ((3, (3, 3, 1)), (None, (5, 5, 1))):
         assert data.load("mnist", size=size, data_dir=tmp_path, manual_dir=tiny).shape == shape
@@ -500,7 +501,7 @@ def test_each_size_has_its_own_cache(tiny: Path, tmp_path: Path, monkeypatch: py
 def test_decoded_images_of_an_unexpected_number_are_refused(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    splits = {"train": ImageSplit((IMAGE_FILE, LABEL_FILE), 4, decode_idx_pair)}
+    splits = {"train": ImageSplit((IMAGE_FILE, LABEL_FILE), 4, whole(decode_idx_pair))}
     monkeypatch.setitem(images.SOURCES, "mnist", ImageSource("mnist", splits, sizes=(5,), channels=1))
     with pytest.raises(ValueError, match=r"\(3, 5, 5, 1\), not \(4, 5, 5, 1\)"):
         data.load("mnist", data_dir=tmp_path, manual_dir=tiny)

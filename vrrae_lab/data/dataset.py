@@ -1,10 +1,10 @@
-"""What a data set is here: images as float32, labels, and the scaling that was applied."""
+"""What a data set is here: images, labels, and the scaling that was applied."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Shaped, UInt8
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,15 +15,16 @@ class Dataset:
 
     Attributes:
         name: the data set and split, for titles and records.
-        x: images, batch first, channels last, float32.
-        labels: what is known of each image (a class, a bump's centre), or None.
+        x: images, batch first, channels last: float32, or the uint8 of the source (offset 0, scale 1), which may be
+            memory-mapped and which `fit` takes as fractions of 255.
+        labels: what is known of each image (a class, a bump's centre, attributes), or None.
         offset: scalar subtracted from the raw images.
         scale: scalar by which they were then divided.
         provenance: where the images came from, as JSON-ready values.
     """
 
     name: str
-    x: Float[np.ndarray, "batch height width channels"]
+    x: Float[np.ndarray, "batch height width channels"] | UInt8[np.ndarray, "batch height width channels"]
     labels: Shaped[np.ndarray, "batch ..."] | None = None
     offset: float = 0.0
     scale: float = 1.0
@@ -47,3 +48,9 @@ class Dataset:
         if not 1 <= n <= len(self):
             raise ValueError(f"n = {n}, but {self.name} has {len(self)} images: ask for 1 to {len(self)}")
         return replace(self, x=self.x[:n], labels=None if self.labels is None else self.labels[:n])
+
+    def as_floats(self) -> "Dataset":
+        """The same images as float32: bytes become fractions of 255, in [0, 1]; floats stay as they are."""
+        if self.x.dtype != np.uint8:
+            return self
+        return replace(self, x=np.divide(self.x, np.float32(255), dtype=np.float32), offset=0.0, scale=255.0)

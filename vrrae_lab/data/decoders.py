@@ -3,6 +3,7 @@
 import gzip
 import math
 import os
+import tarfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 IDX_UNSIGNED_BYTES = b"\x00\x00\x08"
+CIFAR_FOLDER = "cifar-10-batches-bin"
+CIFAR_SIZE = 32
+NUM_CIFAR_CLASSES = 10
 
 
 def read_idx(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "..."]:
@@ -62,3 +66,49 @@ def decode_idx_pair(
             f"images of {size} by {size} pixels with one label each: fetch both again"
         )
     return images[..., None], labels
+
+
+def decode_cifar(
+    path: Path, members: Sequence[str], size: int = CIFAR_SIZE
+) -> tuple[UInt8[np.ndarray, "batch height width channels"], UInt8[np.ndarray, " batch"]]:
+    """Decode batches of the binary version of CIFAR-10.
+
+    A batch is a sequence of records: a byte with the class, then the red, the green and the blue plane of an image.
+
+    Args:
+        path: the tar archive, compressed or not.
+        members: file names of the batches, in the order their images shall have.
+        size: pixels per side.
+
+    Raises:
+        ValueError: if the archive is damaged, lacks a member, or a member does not consist of such records.
+    """
+    record_bytes = 1 + 3 * size * size
+    contents = _read_members(path, [f"{CIFAR_FOLDER}/{member}" for member in members])
+    batches = []
+    for name, content in contents.items():
+        if len(content) % record_bytes:
+            raise ValueError(f"{path}: {name} has {len(content):,} bytes, not records of {record_bytes}")
+        batches.append(np.frombuffer(content, np.uint8).reshape(-1, record_bytes))
+        if not len(batches[-1]) or batches[-1][:, 0].max() >= NUM_CIFAR_CLASSES:
+            raise ValueError(f"{path}: {name} is no batch of CIFAR-10: it is empty or has classes beyond 0 to 9")
+    records = np.concatenate(batches)
+    planes = records[:, 1:].reshape(-1, 3, size, size)
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, 0]
+
+
+def _read_members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+    contents = dict.fromkeys(names, b"")
+    missing = set(names)
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:  # in the archive's order: going back means decompressing from the start again
+                file = archive.extractfile(member) if member.name in missing else None
+                if file is not None:
+                    contents[member.name] = file.read()
+                    missing.remove(member.name)
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is not a whole tar archive ({error}): fetch it again") from error
+    if missing:
+        raise ValueError(f"{path} has no member {', '.join(sorted(missing))}: fetch it again")
+    return contents

@@ -1,33 +1,19 @@
 """Image sets of the real world, and `load`, which gives any data set of this package by name."""
 
 import os
-import tempfile
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import DTypeLike
 
-from vrrae_lab.data import cache
+from vrrae_lab.data.catalogue import SOURCES
 from vrrae_lab.data.dataset import Dataset
-from vrrae_lab.data.decoders import decode_idx_pair
-from vrrae_lab.data.sources import ImageSource, ImageSplit, Places, find_files
+from vrrae_lab.data.loading import check_one_of, check_size, checked_places, load_published
 from vrrae_lab.data.synthetic import bumps, bumps_test
 
-_IDX_SPLITS = MappingProxyType(
-    {
-        "train": ImageSplit(("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"), 60_000, decode_idx_pair),
-        "test": ImageSplit(("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"), 10_000, decode_idx_pair),
-    }
-)
-SOURCES: dict[str, ImageSource] = {
-    "mnist": ImageSource("mnist", _IDX_SPLITS, sizes=(28,), channels=1),
-    "fashion_mnist": ImageSource("fashion_mnist", _IDX_SPLITS, sizes=(28,), channels=1),
-}
 NAMES: tuple[str, ...] = ("bumps", "digits", *SOURCES)
 
-NUM_TRAINING_DIGITS = 1437
+NUM_TRAINING_DIGITS, NUM_DIGITS = 1437, 1797
 DIGIT_SIZE = 8
 BUMP_SIZE = 64
 
@@ -40,44 +26,81 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     manual_dir: str | os.PathLike[str] | None = None,
     download: bool = True,
+    dtype: DTypeLike = np.float32,
+    mirror: str | None = None,
 ) -> Dataset:
     """Load a data set by its name; never another one in its place.
 
-    Published sets are looked for in the cache of decoded images, then as files in `manual_dir`, in the download
-    cache of TensorFlow Datasets, and on the network. Files are used only if their checksum is the published one, and
-    what they decode to is cached for the next time where the folder can be written to.
+    Published sets are looked for in the cache of decoded images, then as a set prepared by TensorFlow Datasets (in the
+    format array_record), as files in `manual_dir`, in the download caches, and on the network. Files are used only if
+    their checksum is the published one, and what they decode to is cached for the next time where the folder can be
+    written to. A prepared set has another order of images; `provenance` says so.
+
+    `manual_dir` may instead hold a *slice* of a set: of cifar10, train*.npz and test*.npz with arrays `images` and
+    `labels`; of celeb_a, img_align_celeba_subset*.zip, laid out as the published zip, and the lists of its images. A
+    slice is real data but not the published set, so it is used only if `n` is given and the slice has so many images,
+    with a warning and under a name that says "slice"; it is never cached.
+
+    The photographs of celeb_a, 178 by 218 pixels, are cropped to the square in their centre and scaled to `size`.
 
     Args:
-        name: one of `NAMES`: "bumps", "digits" (8 by 8 pixels), "mnist", "fashion_mnist" (28 by 28 pixels).
-        split: "train" or "test".
-        n: give the first `n` images only; None gives all.
-        size: pixels per side; None is the set's own. Only bumps can be had in other sizes.
+        name: one of `NAMES`: "bumps", "digits" (8 by 8 pixels), "mnist", "fashion_mnist" (28 by 28), "cifar10"
+            (32 by 32, colour), "celeb_a" (colour).
+        split: "train" or "test"; of celeb_a also "validation".
+        n: give the first `n` images only; None gives all, but of celeb_a 10,000: 0.8 GB on disk and 3.1 GB as float32
+            at the default size. Only as many images of celeb_a are decoded as were asked for at most.
+        size: pixels per side; None is the set's own. Bumps can be had in other sizes, and celeb_a in 160, the default,
+            128, 64 and 32.
         data_dir: the folder of the cache, and of downloads (in `downloads`); None means the environment variable
             VRRAE_LAB_DATA, or ~/.cache/vrrae_lab.
-        manual_dir: a folder with the published files under their own names.
+        manual_dir: a folder with the published files under their own names, or with a slice.
         download: whether the network may be used.
+        dtype: np.float32, or, for published sets, np.uint8: the bytes themselves, memory-mapped from the cache, which
+            `fit` takes as fractions of 255 (`Dataset.as_floats` makes floats of them).
+        mirror: the address of a folder on a web server that has the published files under their own names, to
+            download from instead of the original host; the same checksums are demanded.
 
     Returns:
-        Images as float32: of published sets and digits in [0, 1], of bumps standardised. Labels are the classes, or
-        the centres of the bumps. `provenance` says where the images were found.
+        Images as float32: of published sets and digits in [0, 1], of bumps standardised; or as uint8. Labels are the
+        classes, the centres of the bumps, or the 40 `CELEB_A_ATTRIBUTES` as 0 and 1. `provenance` says where the
+        images were found.
 
     Raises:
-        ValueError: if the set does not have that name, split, size or so many images, `manual_dir` is not a folder,
-            or a file is not the published one.
+        ValueError: if the set does not have that name, split, size, dtype or so many images, `manual_dir` is not a
+            folder, `mirror` is no address, or a file is damaged or not the published one.
         DataUnavailableError: if a published set is not on this machine and cannot be downloaded.
+        OSError: if the disk has no room for the download or the decoded images.
     """
-    _check_one_of("name", name, NAMES, "the data sets")
+    check_one_of("name", name, NAMES, "the data sets")
+    as_bytes = _is_uint8(dtype)
     if name in SOURCES:
-        return _load_published(name, split, n, size, data_dir, manual_dir, download)
-    _check_one_of("split", split, ("train", "test"), f"the splits of {name}")
+        dataset = load_published(name, split, n, size, checked_places(data_dir, manual_dir, download, mirror))
+        return dataset if as_bytes else dataset.as_floats()
+    if as_bytes:
+        raise ValueError(f"dtype = uint8, but {name} has no stored bytes: use np.float32")
+    check_one_of("split", split, ("train", "test"), f"the splits of {name}")
     if name == "digits":
-        _check_size(name, size, (DIGIT_SIZE,))
+        check_size(name, size, (DIGIT_SIZE,))
         return digits(split, n)
     image_size = BUMP_SIZE if size is None else size
     dataset = (
         bumps(image_size=image_size) if split == "train" else bumps_test(image_size=image_size, key=jax.random.key(0))
     )
     return dataset if n is None else dataset.take(n)
+
+
+def split_sizes(name: str) -> dict[str, int]:
+    """How many images each split of a data set has, as `load` gives them.
+
+    Raises:
+        ValueError: if the data set is unknown.
+    """
+    check_one_of("name", name, NAMES, "the data sets")
+    if name in SOURCES:
+        return {split: part.num_images for split, part in SOURCES[name].splits.items()}
+    if name == "digits":
+        return {"train": NUM_TRAINING_DIGITS, "test": NUM_DIGITS - NUM_TRAINING_DIGITS}
+    return {"train": 100, "test": 1000}
 
 
 def digits(split: str = "train", n: int | None = None) -> Dataset:
@@ -98,7 +121,7 @@ def digits(split: str = "train", n: int | None = None) -> Dataset:
     """
     from sklearn.datasets import load_digits
 
-    _check_one_of("split", split, ("train", "test"), "the splits of digits")
+    check_one_of("split", split, ("train", "test"), "the splits of digits")
     part = slice(None, NUM_TRAINING_DIGITS) if split == "train" else slice(NUM_TRAINING_DIGITS, None)
     source = load_digits()
     x = (source.images[part] / 16).astype(np.float32)[..., None]
@@ -107,62 +130,11 @@ def digits(split: str = "train", n: int | None = None) -> Dataset:
     return dataset if n is None else dataset.take(n)
 
 
-def _load_published(
-    name: str,
-    split: str,
-    n: int | None,
-    size: int | None,
-    data_dir: str | os.PathLike[str] | None,
-    manual_dir: str | os.PathLike[str] | None,
-    download: bool,
-) -> Dataset:
-    source = SOURCES[name]
-    _check_one_of("split", split, tuple(source.splits), f"the splits of {name}")
-    _check_size(name, size, source.sizes)
-    num_images = source.splits[split].num_images
-    if n is not None and not 1 <= n <= num_images:
-        raise ValueError(f"n = {n}, but {name} has {num_images} {split} images: ask for 1 to {num_images}")
-    manual = None if manual_dir is None else Path(manual_dir).expanduser()
-    if manual is not None and not manual.is_dir():
-        raise ValueError(f"manual_dir = {str(manual_dir)!r} is not a folder: name one that holds the files of {name}")
-
-    image_size = source.sizes[0] if size is None else size
-    (images, labels), provenance = _decoded(name, split, image_size, cache.data_folder(data_dir), manual, download)
-    x = np.divide(images[:n], np.float32(255), dtype=np.float32)
-    return Dataset(f"{name}_{split}", x, np.array(labels[:n], np.int64), offset=0.0, scale=255.0, provenance=provenance)
-
-
-def _decoded(
-    name: str, split: str, size: int, folder: Path, manual_dir: Path | None, download: bool
-) -> tuple[cache.Decoded, dict[str, Any]]:
-    source, part = SOURCES[name], SOURCES[name].splits[split]
-    kept_in = folder / (name if len(source.sizes) == 1 else f"{name}-{size}")
-    shape = (part.num_images, size, size, source.channels)
-    about: dict[str, Any] = {"name": name, "split": split}
-    kept = cache.read(kept_in, split, shape)
-    if kept is not None:
-        decoded, record = kept
-        return decoded, {**about, **record, "found": "cache", "built_from": record["found"], "cache": str(kept_in)}
-
-    with tempfile.TemporaryDirectory(prefix="vrrae_lab-") as scratch:
-        files = find_files(source.tfds_name, part.files, Places(manual_dir, folder, download, Path(scratch)))
-        decoded = part.decode([file.path for file in files], size)
-    if decoded[0].shape != shape:
-        raise ValueError(f"{name} ({split}) decodes to images of shape {decoded[0].shape}, not {shape}")
-    record = {"found": ", ".join(sorted({file.found for file in files})), "files": [file.record() for file in files]}
+def _is_uint8(dtype: DTypeLike) -> bool:
     try:
-        cache.write(kept_in, split, decoded, record)
-    except OSError as error:
-        return decoded, {**about, **record, "cache": f"not written: {error}"}
-    return decoded, {**about, **record, "cache": str(kept_in)}
-
-
-def _check_one_of(what: str, value: str, known: tuple[str, ...], meaning: str) -> None:
-    if value not in known:
-        raise ValueError(f"{what} = {value!r} is unknown; {meaning} are {', '.join(known)}")
-
-
-def _check_size(name: str, size: int | None, sizes: tuple[int, ...]) -> None:
-    if size is not None and size not in sizes:
-        given = " or ".join(f"{known}" for known in sizes)
-        raise ValueError(f"size = {size}, but the images of {name} are {given} pixels a side: use {given}, or None")
+        known = np.dtype(dtype)
+    except TypeError:
+        known = None
+    if known not in (np.dtype(np.float32), np.dtype(np.uint8)):
+        raise ValueError(f"dtype = {dtype!r} is not offered: use np.float32 or np.uint8")
+    return known == np.uint8

@@ -1,29 +1,26 @@
-"""Where the files of a published image set are found: in a folder of the user's, in a download cache, on the network.
+"""Where a published image set is found: prepared by TensorFlow Datasets (TFDS), as files of the user's or in a download
+cache, on the network.
 
-TensorFlow Datasets (TFDS) knows the addresses, sizes and checksums and does the downloading; none of that needs
-TensorFlow itself.
+TFDS knows the addresses, sizes and checksums; asking it for them needs no TensorFlow.
 """
 
-import hashlib
 import os
+import sys
 import tempfile
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from vrrae_lab.data import downloads
 from vrrae_lab.data.cache import Decoded
-
-ANSWER_SECONDS = 4.0
+from vrrae_lab.data.prepared import Convert, image_and_label
+from vrrae_lab.data.published import DataUnavailableError, FoundFile, PublishedFile, published_files, verified
 
 _SHARED_FOLDER = (
     "pass as data_dir=, or name in the environment variable VRRAE_LAB_DATA, a folder that has the set already"
 )
 
-
-class DataUnavailableError(RuntimeError):
-    """A data set is neither on this machine nor to be had from the network; the message says what to do."""
+Decode = Callable[[Sequence[Path], int, int], Iterator[Decoded]]
 
 
 @dataclass(frozen=True)
@@ -31,14 +28,30 @@ class ImageSplit:
     """One split of a published image set.
 
     Attributes:
-        files: names of the published files that the split is decoded from.
+        files: names of the published files that the split is decoded from, the one with the images first.
         num_images: how many images it has.
-        decode: maps the paths of `files` and a size in pixels to images (batch, size, size, channels) and labels.
+        decode: maps the paths of `files`, a size in pixels and a number of images to chunks of images (batch, size,
+            size, channels) and labels.
     """
 
     files: tuple[str, ...]
     num_images: int
-    decode: Callable[[Sequence[Path], int], Decoded]
+    decode: Decode
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of a published set in a file of another kind, which has no published checksum.
+
+    Attributes:
+        files: what it consists of.
+        num_images: how many images of the split it has.
+        decode: maps a size in pixels and a number of images to chunks of images and labels.
+    """
+
+    files: tuple[Path, ...]
+    num_images: int
+    decode: Callable[[int, int], Iterator[Decoded]]
 
 
 @dataclass(frozen=True)
@@ -50,36 +63,21 @@ class ImageSource:
         splits: its splits by name.
         sizes: pixels per side that can be asked for, the default first.
         channels: 1 for grey, 3 for colour.
+        default_n: how many images of a split are given where no number is asked for, and decoded to begin with; None
+            means all.
+        convert: maps an example as TFDS prepares it, and a size, to an image and its label.
+        find_slice: looks in a folder for a slice of a split.
+        advice: what to know before it is downloaded from its own host.
     """
 
     tfds_name: str
     splits: Mapping[str, ImageSplit]
     sizes: tuple[int, ...]
     channels: int
-
-
-@dataclass(frozen=True)
-class PublishedFile:
-    """What TFDS knows of a file: its name, address, size in bytes and SHA-256 checksum."""
-
-    name: str
-    url: str
-    num_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class FoundFile:
-    """A published file on this machine, its checksum verified, and the kind of place it was found in."""
-
-    published: PublishedFile
-    path: Path
-    found: str
-
-    def record(self) -> dict[str, str]:
-        """The same as JSON-ready values."""
-        published = self.published
-        return {"name": published.name, "path": str(self.path), "url": published.url, "sha256": published.sha256}
+    default_n: int | None = None
+    convert: Convert = image_and_label
+    find_slice: Callable[[Path, str], Slice | None] = lambda folder, split: None
+    advice: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,48 +88,55 @@ class Places:
         manual_dir: a folder where the user has put the files under their published names.
         data_dir: the folder whose `downloads` is searched, and downloaded to.
         download: whether the network may be used.
-        scratch: an existing temporary folder, downloaded to if `data_dir` is read-only.
+        mirror: address of a folder with the published files, to download from instead of their own addresses.
     """
 
     manual_dir: Path | None
     data_dir: Path
     download: bool
-    scratch: Path
+    mirror: str | None = None
 
-    def download_caches(self) -> list[Path]:
-        """The download folders: ours, then TFDS's own."""
+    def tfds_folders(self) -> list[Path]:
+        """Where TFDS may have prepared data sets and downloaded files: our folder, then TFDS's own."""
         tfds_dir = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-        return list(dict.fromkeys([self.data_dir / "downloads", tfds_dir / "downloads"]))
+        return list(dict.fromkeys([self.data_dir, tfds_dir]))
+
+    def download_caches(self, tfds_name: str) -> list[Path]:
+        """The folders that downloads of a data set are kept in."""
+        return [folder / "downloads" / tfds_name for folder in self.tfds_folders()]
 
 
-def find_files(tfds_name: str, names: Sequence[str], places: Places) -> list[FoundFile]:
+def find_files(
+    source: ImageSource, names: Sequence[str], places: Places, scratch: Path, unusable: Sequence[str] = ()
+) -> list[FoundFile]:
     """Find the published files `names`, downloading those that are not on this machine.
+
+    Args:
+        source: the data set.
+        names: which of its files.
+        places: where to look.
+        scratch: an existing temporary folder, downloaded to if that of `places` is read-only.
+        unusable: what was found before and could not be used, for the message.
 
     Raises:
         DataUnavailableError: if a file is neither found nor can be downloaded.
         ValueError: if a file has another checksum than the published one.
+        OSError: if the disk has no room for a download.
     """
     try:
-        published = _published_files(tfds_name)
+        published = published_files(source.tfds_name)
     except ImportError as error:
-        raise DataUnavailableError(_without_tfds(tfds_name, names, error)) from error
-    found = {name: _find_local(tfds_name, published[name], places) for name in names}
+        raise DataUnavailableError(_without_tfds(source.tfds_name, names, error)) from error
+    found = {name: _find_local(source.tfds_name, published[name], places) for name in names}
     missing = [published[name] for name, file in found.items() if file is None]
     if missing:
-        problem = _network_problem(missing[0].url) if places.download else "not tried, as download=False"
-        if problem is None:
-            found.update(_download(tfds_name, missing, places))
-        else:
-            raise DataUnavailableError(_nowhere(tfds_name, missing, places, problem))
+        problem: str | None = "not tried, as download=False"
+        if places.download:
+            problem = downloads.network_problem(downloads.address(missing[0], places.mirror))
+        if problem is not None:
+            raise DataUnavailableError(_nowhere(source, missing, places, unusable, problem))
+        found.update(_download(source, missing, places, scratch, unusable))
     return [file for file in found.values() if file is not None]
-
-
-def _published_files(tfds_name: str) -> dict[str, PublishedFile]:
-    import tensorflow_datasets as tfds
-
-    infos = tfds.builder_cls(tfds_name).url_infos
-    files = [PublishedFile(info.filename, url, int(info.size), info.checksum) for url, info in infos.items()]
-    return {file.name: file for file in files}
 
 
 def _find_local(tfds_name: str, file: PublishedFile, places: Places) -> FoundFile | None:
@@ -139,74 +144,37 @@ def _find_local(tfds_name: str, file: PublishedFile, places: Places) -> FoundFil
 
     candidates = [] if places.manual_dir is None else [("manual_dir", places.manual_dir / file.name)]
     cached_name = get_dl_fname(file.url, file.sha256)
-    for cache in places.download_caches():
+    for cache in places.download_caches(tfds_name):
         # TFDS before 4.9 made no folder per data set.
-        candidates += [("download cache", folder / cached_name) for folder in (cache / tfds_name, cache)]
+        candidates += [
+            ("download cache", path) for path in (cache / file.name, cache / cached_name, cache.parent / cached_name)
+        ]
     for place, path in candidates:
         if path.is_file():
-            return _verified(file, path, place)
+            return verified(file, path, place)
     return None
 
 
-def _verified(file: PublishedFile, path: Path, found: str) -> FoundFile:
-    # TFDS takes a file in its download cache at its name's word, so a damaged one is noticed only here.
-    with path.open("rb") as opened:
-        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-    if sha256 != file.sha256:
-        raise ValueError(
-            f"{path} is not the published file: its SHA-256 is {sha256}, not {file.sha256}. It is damaged or of "
-            f"another data set: delete it, then fetch it again ({file.num_bytes:,} bytes, {file.url})"
-        )
-    return FoundFile(file, path, found)
-
-
-def _network_problem(url: str) -> str | None:
-    """Why `url` cannot be downloaded now, or None if its server answers.
-
-    TFDS would retry for minutes before giving up, so this is asked first. The thread keeps the time: the limits of
-    `requests` hold per address of a host, of which there may be many, and leave out the look-up of its name.
-    """
+def _download(
+    source: ImageSource, files: Sequence[PublishedFile], places: Places, scratch: Path, unusable: Sequence[str]
+) -> dict[str, FoundFile]:
     import requests
 
-    outcome: list[str | None] = []
-
-    def ask() -> None:
-        try:
-            response = requests.head(url, timeout=(3.05, 5), allow_redirects=True)
-            outcome.append(None if response.ok else f"{url} answered with HTTP status {response.status_code}")
-        except Exception as error:  # an exception would be lost with the thread, whatever it is
-            outcome.append(f"{url} cannot be reached ({type(error).__name__}: {error})")
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(ANSWER_SECONDS)
-    return outcome[0] if outcome else f"{url} did not answer within {ANSWER_SECONDS} s"
-
-
-def _download(tfds_name: str, files: Sequence[PublishedFile], places: Places) -> dict[str, FoundFile]:
-    import requests
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
-    from tensorflow_datasets.core.download.util import DownloadError
-
-    downloads = places.data_dir / "downloads"
-    kept = _writable(downloads)
-    manager = tfds.download.DownloadManager(
-        download_dir=downloads if kept else places.scratch,
-        extract_dir=places.scratch,
-        url_infos=tfds.builder_cls(tfds_name).url_infos,
-        dataset_name=tfds_name,
-        force_checksums_validation=True,
-    )
+    folder = places.data_dir / "downloads" / source.tfds_name
+    kept = _writable(folder)
+    if source.advice and places.mirror is None:
+        print(f"{source.tfds_name}: {source.advice}", file=sys.stderr, flush=True)
     try:
-        paths: Mapping[str, Any] = manager.download({file.name: file.url for file in files})
-    except NonMatchingChecksumError as error:
-        raise ValueError(f"{tfds_name}: a download is not the published file, so it is not used. {error}") from error
-    except (requests.RequestException, DownloadError, OSError) as error:
+        paths = downloads.download(files, folder if kept else scratch, places.mirror)
+    except requests.RequestException as error:
         problem = f"the download broke off ({type(error).__name__}: {error})"
-        raise DataUnavailableError(_nowhere(tfds_name, files, places, problem)) from error
-    found = "download" if kept else "download, not kept"
-    return {file.name: _verified(file, Path(paths[file.name]), found) for file in files}
+        if kept:
+            problem += "; what has come is kept, and the next load goes on from there"
+        raise DataUnavailableError(_nowhere(source, files, places, unusable, problem)) from error
+    found = "download" if places.mirror is None else f"download from the mirror {places.mirror}"
+    if not kept:
+        found += ", not kept"
+    return {file.name: FoundFile(file, path, found) for file, path in zip(files, paths, strict=True)}
 
 
 def _writable(folder: Path) -> bool:
@@ -218,20 +186,26 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def _nowhere(tfds_name: str, missing: Sequence[PublishedFile], places: Places, problem: str) -> str:
-    caches = ", ".join(f"{cache / tfds_name}" for cache in places.download_caches())
+def _nowhere(
+    source: ImageSource, missing: Sequence[PublishedFile], places: Places, unusable: Sequence[str], problem: str
+) -> str:
+    name = source.tfds_name
     return "\n".join(
         [
-            f"{tfds_name} is not on this machine and was not downloaded.",
+            f"{name} is not on this machine and was not downloaded.",
             "Searched:",
-            f"  cache of decoded images: {places.data_dir / tfds_name}",
+            f"  cache of decoded images: {places.data_dir / name}",
+            f"  prepared by TFDS: {', '.join(f'{folder / name}' for folder in places.tfds_folders())}",
+            *(f"    not usable: {found}" for found in unusable),
             f"  manual_dir: {places.manual_dir or 'not given'}",
-            f"  download caches: {caches}",
+            f"  download caches: {', '.join(f'{cache}' for cache in places.download_caches(name))}",
             f"  network: {problem}",
             "Missing files:",
             *(f"  {file.name} ({file.num_bytes:,} bytes) {file.url}" for file in missing),
+            *([f"To know: {source.advice}"] if source.advice else []),
             "Remedies, any one of them:",
             "  put these files in a folder, under these names, and pass it as manual_dir=",
+            "  pass as mirror= the address of a folder that has them",
             f"  {_SHARED_FOLDER}",
             "  with a network, load again with download=True",
         ]
