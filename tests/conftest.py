@@ -1,5 +1,6 @@
 """Settings that hold for every test, made before anything imports the library."""
 
+import socket
 import zlib
 
 import hypothesis
@@ -68,3 +69,25 @@ def without_data_or_network(tmp_path, monkeypatch):
     monkeypatch.setattr(requests, "head", refuse)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def own_home(tmp_path, monkeypatch):
+    """No test sees or touches the data folders of the person who runs it."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("VRRAE_LAB_DATA", "XDG_CACHE_HOME", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def attempts(monkeypatch):
+    """Cut the network off, and list the attempts to use it."""
+    made = []
+
+    def refuse(*arguments, **options):
+        made.append(repr(arguments))
+        raise OSError("the network is cut off in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    return made

@@ -17,12 +17,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from published import flip_byte, publish, sha256
 from support import shared_data
 
 from vrrae_lab import data
@@ -30,6 +30,8 @@ from vrrae_lab.data import cache, downloads, images
 from vrrae_lab.data.catalogue import whole
 from vrrae_lab.data.decoders import decode_idx_pair, read_idx
 from vrrae_lab.data.sources import ImageSource, ImageSplit
+
+pytestmark = pytest.mark.usefixtures("own_home")
 
 IMAGES = np.arange(75, dtype=np.uint8).reshape(3, 5, 5) * 3
 LABELS = np.array([2, 0, 7], np.uint8)
@@ -41,28 +43,6 @@ def idx_bytes(values: np.ndarray) -> bytes:
     return header + values.astype(np.uint8).tobytes()
 
 
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def flip_byte(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def publish(monkeypatch: pytest.MonkeyPatch, folder: Path, base_url: str) -> None:
-    """Let TFDS say of mnist that the files in `folder` are the published ones, at `base_url`."""
-    tfds = pytest.importorskip("tensorflow_datasets")
-    infos = {
-        f"{base_url}/{path.name}": tfds.core.download.checksums.UrlInfo(
-            size=path.stat().st_size, checksum=sha256(path), filename=path.name
-        )
-        for path in folder.iterdir()
-    }
-    monkeypatch.setattr(tfds, "builder_cls", lambda name: {"mnist": SimpleNamespace(url_infos=infos)}[name])
-
-
 def put_in_download_cache(data_dir: Path, file: Path, url: str) -> Path:
     from tensorflow_datasets.core.download.resource import get_dl_fname
 
@@ -70,28 +50,6 @@ def put_in_download_cache(data_dir: Path, file: Path, url: str) -> Path:
     cached.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(file, cached)
     return cached
-
-
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees or touches the data folders of the person who runs it."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("VRRAE_LAB_DATA", "XDG_CACHE_HOME", "TFDS_DATA_DIR"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def attempts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Cut the network off, and list the attempts to use it."""
-    made: list[str] = []
-
-    def refuse(*arguments: object, **options: object) -> None:
-        made.append(repr(arguments))
-        raise OSError("the network is cut off in this test")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    return made
 
 
 @pytest.fixture
@@ -103,7 +61,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / LABEL_FILE).write_bytes(gzip.compress(idx_bytes(LABELS), mtime=0))
     splits = {"train": ImageSplit((IMAGE_FILE, LABEL_FILE), len(IMAGES), whole(decode_idx_pair))}
     monkeypatch.setitem(images.SOURCES, "mnist", ImageSource("mnist", splits, sizes=(5,), channels=1))
-    publish(monkeypatch, folder, "http://unreachable.invalid")
+    publish(monkeypatch, "mnist", folder, "http://unreachable.invalid")
     return folder
 
 
@@ -119,7 +77,7 @@ def server(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     address = f"http://127.0.0.1:{serving.server_port}"
-    publish(monkeypatch, tiny, address)
+    publish(monkeypatch, "mnist", tiny, address)
     yield address
     serving.shutdown()
     thread.join()
@@ -334,7 +292,7 @@ def test_silent_server_is_not_waited_for(tiny: Path, tmp_path: Path, monkeypatch
     assert downloads.ANSWER_SECONDS < 5
     monkeypatch.setattr(downloads, "ANSWER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        publish(monkeypatch, tiny, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        publish(monkeypatch, "mnist", tiny, f"http://127.0.0.1:{silent.getsockname()[1]}")
         start = time.monotonic()
         with pytest.raises(data.DataUnavailableError, match="did not answer within 0.3 s"):
             data.load("mnist", data_dir=tmp_path / "data")

@@ -83,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("name", metavar="NAME", help="a data set; see `vrrae-lab list`")
     data.add_argument("--data-dir", metavar="DIR", help="folder of the data cache")
     data.add_argument("--manual-dir", metavar="DIR", help="folder with data files you downloaded yourself")
+    data.add_argument("--size", type=_positive, metavar="S", help="pixels per side, where there is a choice")
+    data.add_argument("--n", type=_positive, metavar="N", help="at most so many images of each split")
+    data.add_argument("--mirror", metavar="URL", help="folder on a web server to download the published files from")
     data.set_defaults(command=_data)
 
     lab = commands.add_parser("lab", help="open the notebooks in JupyterLab")
@@ -221,14 +224,27 @@ def _bandwidth(arguments: argparse.Namespace) -> int:
 
 
 def _data(arguments: argparse.Namespace) -> int:
+    import numpy as np
+
     from vrrae_lab import data
 
     if arguments.name not in data.NAMES:
         raise _UsageError(f"unknown data set {arguments.name!r}: known are {', '.join(data.NAMES)}")
-    for split in ("train", "test"):
-        part = data.load(arguments.name, split, data_dir=arguments.data_dir, manual_dir=arguments.manual_dir)
+    dtype = np.float32 if arguments.name in ("bumps", "digits") else np.uint8  # which leaves large sets on the disk
+    for split, count in data.split_sizes(arguments.name).items():
+        part = data.load(
+            arguments.name,
+            split,
+            n=None if arguments.n is None else min(arguments.n, count),
+            size=arguments.size,
+            data_dir=arguments.data_dir,
+            manual_dir=arguments.manual_dir,
+            dtype=dtype,
+            mirror=arguments.mirror,
+        )
         height, width, channels = part.shape
-        print(f"{arguments.name} {split}: {len(part):,} images of {height}×{width}×{channels}")
+        of_all = "" if len(part) == count else f", the first of {count:,}"
+        print(f"{arguments.name} {split}: {len(part):,} images of {height}×{width}×{channels}{of_all}")
         for name, value in part.provenance.items():
             print(f"  {name}: {value}")
     return OK
