@@ -76,7 +76,7 @@ def decode_cifar(
     A batch is a sequence of records: a byte with the class, then the red, the green and the blue plane of an image.
 
     Args:
-        path: the tar archive, compressed or not.
+        path: the tar archive, compressed with gzip.
         members: file names of the batches, in the order their images shall have.
         size: pixels per side.
 
@@ -101,12 +101,15 @@ def _read_members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
     contents = dict.fromkeys(names, b"")
     missing = set(names)
     try:
-        with tarfile.open(path) as archive:
-            for member in archive:  # in the archive's order: going back means decompressing from the start again
-                file = archive.extractfile(member) if member.name in missing else None
-                if file is not None:
-                    contents[member.name] = file.read()
-                    missing.remove(member.name)
+        with gzip.open(path) as stream:
+            with tarfile.open(fileobj=stream) as archive:
+                for member in archive:  # in the archive's order: going back means decompressing from the start again
+                    file = archive.extractfile(member) if member.name in missing else None
+                    if file is not None:
+                        contents[member.name] = file.read()
+                        missing.remove(member.name)
+            while stream.read(2**20):  # the checksum of gzip lies behind the end of the archive
+                pass
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a whole tar archive ({error}): fetch it again") from error
     if missing:

@@ -69,7 +69,7 @@ def _only_one(folder: Path, pattern: str) -> Path | None:
 
 def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:  # np.load would leave a damaged file open
             return arrays["images"], arrays["labels"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a whole npz file with arrays 'images' and 'labels' ({error})") from error
