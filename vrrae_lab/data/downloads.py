@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 4.0
 TIMEOUT_SECONDS = (3.05, 30.0)  # to connect, and between two pieces of the answer
-PIECE_BYTES = 2**18
+PIECE_BYTES = 2**14  # of the last piece before an interruption, nothing is kept
 # Hosts that answer for a large file with a page that asks whether to download it although no virus scan was made.
 CONFIRMING_HOSTS = frozenset({"drive.google.com"})
 HEAD_NOT_SUPPORTED = frozenset({405, 501})
