@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 from support import TINY_BUMPS, quick_experiments
 
@@ -462,6 +463,30 @@ def test_manual_folder_that_is_none_is_named(tmp_path: Path, capsys: pytest.Capt
     missing = str(tmp_path / "missing")
     output = Output(capsys, "data", "mnist", "--manual-dir", missing, "--data-dir", str(tmp_path))
     assert output.status == 1 and missing in output.err and output.err.count("\n") == 1
+
+
+def test_data_arguments_reach_the_loader(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = []
+
+    def load(name: str, split: str, n: int, **options: Any) -> data.Dataset:
+        asked.append((name, split, n, options))
+        return data.Dataset("x", np.zeros((n, 64, 64, 3), np.uint8), provenance={"found": "here"})
+
+    monkeypatch.setattr(data, "load", load)
+    arguments = ["--n", "19900", "--size", "64", "--mirror", "https://a/b", "--data-dir", "c", "--manual-dir", "d"]
+    output = Output(capsys, "data", "celeb_a", *arguments)
+    options = {"size": 64, "mirror": "https://a/b", "data_dir": "c", "manual_dir": "d", "dtype": np.uint8}
+    counts = {"train": 19_900, "validation": 19_867, "test": 19_900}
+    assert asked == [("celeb_a", split, count, options) for split, count in counts.items()]
+    assert "celeb_a train: 19,900 images of 64×64×3, the first of 162,770\n  found: here\n" in output.out
+    assert "celeb_a validation: 19,867 images of 64×64×3\n" in output.out
+
+
+def test_first_images_of_a_computed_set(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "data", "digits", "--n", "400")
+    assert output.status == 0
+    assert "digits train: 400 images of 8×8×1, the first of 1,437\n" in output.out
+    assert "digits test: 360 images of 8×8×1\n" in output.out
 
 
 # ---- lab

@@ -490,6 +490,11 @@ def test_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"name": "bumps", "n": 101}, "n = 101, .* ask for 1 to 100"),
         ({"name": "mnist", "size": 32}, "size = 32, .* use 28"),
         ({"name": "mnist", "size": 0}, "size = 0, .* use 28"),
+        ({"name": "cifar10", "split": "validation"}, "the splits of cifar10 are train, test"),
+        ({"name": "celeb_a", "split": "all"}, "the splits of celeb_a are train, validation, test"),
+        ({"name": "celeb_a", "n": 162_771}, "n = 162771, .* ask for 1 to 162770"),
+        ({"name": "celeb_a", "size": 178}, "size = 178, .* 160 or 128 or 64 or 32"),
+        ({"name": "cifar10", "size": 64}, "size = 64, .* use 32"),
         ({"name": "digits", "size": 28}, "size = 28, .* use 8"),
         ({"name": "bumps", "size": 0}, "size = 0: below 8"),
         ({"name": "mnist", "manual_dir": "/no/such/folder"}, "'/no/such/folder' is not a folder"),
@@ -533,8 +538,21 @@ def test_bumps_by_name() -> None:
     assert data.load("bumps").shape == data.bumps().shape
 
 
+def test_sizes_of_splits_are_those_that_are_loaded() -> None:
+    for name in ("bumps", "digits"):
+        assert data.split_sizes(name) == {split: len(data.load(name, split)) for split in ("train", "test")}
+    assert data.split_sizes("mnist") == data.split_sizes("fashion_mnist") == {"train": 60_000, "test": 10_000}
+    assert data.split_sizes("cifar10") == {"train": 50_000, "test": 10_000}
+    assert data.split_sizes("celeb_a") == {"train": 162_770, "validation": 19_867, "test": 19_962}
+    assert sum(data.split_sizes("celeb_a").values()) == 202_599
+    with pytest.raises(ValueError, match="'dogs' is unknown"):
+        data.split_sizes("dogs")
+
+
 def test_import_loads_nothing_heavy() -> None:
-    program = "import sys, vrrae_lab.data; print({'tensorflow_datasets', 'requests', 'sklearn'} & set(sys.modules))"
+    program = (
+        "import sys, vrrae_lab.data; print({'tensorflow_datasets', 'requests', 'sklearn', 'PIL'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

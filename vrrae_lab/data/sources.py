@@ -190,11 +190,12 @@ def _nowhere(
     source: ImageSource, missing: Sequence[PublishedFile], places: Places, unusable: Sequence[str], problem: str
 ) -> str:
     name = source.tfds_name
+    decoded = name if len(source.sizes) == 1 else f"{name}-SIZE"
     return "\n".join(
         [
             f"{name} is not on this machine and was not downloaded.",
             "Searched:",
-            f"  cache of decoded images: {places.data_dir / name}",
+            f"  cache of decoded images: {places.data_dir / decoded}",
             f"  prepared by TFDS: {', '.join(f'{folder / name}' for folder in places.tfds_folders())}",
             *(f"    not usable: {found}" for found in unusable),
             f"  manual_dir: {places.manual_dir or 'not given'}",
