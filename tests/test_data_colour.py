@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -307,6 +308,20 @@ def test_computed_sets_have_no_bytes(name: str) -> None:
 def test_other_types_are_refused(dtype: Any) -> None:
     with pytest.raises(ValueError, match="use np.float32 or np.uint8"):
         data.load("mnist", dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_set_loads_where_no_cache_can_be_written(dtype: Any, cifar: Path, tmp_path: Path) -> None:
+    (tmp_path / "cifar10").touch()  # a file where the folder would be stops even a superuser
+    loaded = data.load("cifar10", n=7, dtype=dtype, data_dir=tmp_path, manual_dir=cifar)
+    np.testing.assert_array_equal(np.rint(loaded.x * loaded.scale), PICTURES[:7])
+    assert loaded.x.dtype == dtype and loaded.provenance["cache"].startswith("not written")
+
+
+def test_full_disk_is_not_passed_over(cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10 * 3072 - 1))
+    with pytest.raises(OSError, match=f"{tmp_path / 'data' / 'cifar10'} has no room for .* 30,720 bytes are needed"):
+        data.load("cifar10", data_dir=tmp_path / "data", manual_dir=cifar)
 
 
 # ---- slices
