@@ -171,7 +171,7 @@ def _accepted(file: PublishedFile, part: Path, target: Path, url: str) -> Path:
             f"{url} is not the published file {file.name}, so it is not used: its SHA-256 is {sha256}, not "
             f"{file.sha256}"
         )
-    with part.open("rb") as opened:
+    with part.open("r+b") as opened:
         os.fsync(opened.fileno())
     part.replace(target)
     return target
