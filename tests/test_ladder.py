@@ -227,7 +227,10 @@ HEAVY = [
     "requests",
     "sympy",
 ]
-LAZY = ["checkpoint", "data", "derivations", "exercises", "experiments", "explore", "figures", "metrics", "widgets"]
+LAZY = [
+    *("checkpoint", "data", "derivations", "exercises", "experiments", "explore", "features", "figures", "metrics"),
+    "widgets",
+]
 
 REPORT = f"""
 import json, sys

@@ -33,7 +33,18 @@ from vrrae_lab.training import Checkpoints, History, fit
 from vrrae_lab.validation_beta import ValidationBeta
 
 if TYPE_CHECKING:
-    from vrrae_lab import checkpoint, data, derivations, exercises, experiments, explore, figures, metrics, widgets
+    from vrrae_lab import (
+        checkpoint,
+        data,
+        derivations,
+        exercises,
+        experiments,
+        explore,
+        features,
+        figures,
+        metrics,
+        widgets,
+    )
 
 __version__ = _version("vrrae_lab")
 
@@ -44,6 +55,7 @@ _LOADED_ON_USE = (
     "exercises",
     "experiments",
     "explore",
+    "features",
     "figures",
     "metrics",
     "widgets",
@@ -70,6 +82,7 @@ __all__ = [
     "exercises",
     "experiments",
     "explore",
+    "features",
     "figures",
     "fit",
     "freeze_basis",
