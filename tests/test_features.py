@@ -328,7 +328,7 @@ def test_order_is_right_and_one_distribution_lies_at_the_floor(trained: features
     ]
     for name in ("frechet_distance", "kernel_distance"):
         real, middle, far = (score[name] for score in scores)
-        assert real < middle < far
+        assert 3 * max(real, 0) < min(middle, far)
     mean, deviation = scores[0]["frechet_floor"]
     assert scores[0]["frechet_distance"] < 3 * mean < scores[2]["frechet_distance"] and deviation > 0
 
