@@ -79,7 +79,11 @@ WRONG_USAGE: dict[str, tuple[list[str], list[str]]] = {
     "bandwidth without an error bar": (["bandwidth", "2", "9", "--trials", "1"], ["'1' is not a whole number of 2"]),
     "bandwidth with a negative seed": (["bandwidth", "2", "9", "--seed", "-1"], ["'-1' is not a whole number of 0"]),
     "data for bumps": (["run", "bumps", "--data", "digits"], ["bumps is of one data set: leave out --data\n"]),
-    "data for nothing": (["run", "zoo", "--data", "dogs"], ["data = 'dogs' is unknown", "know bumps, digits, mnist\n"]),
+    "data for nothing": (
+        ["run", "zoo", "--data", "dogs"],
+        ["data = 'dogs' is unknown", "digits, mnist, cifar10, celeba\n"],
+    ),
+    "other data for mnist": (["run", "mnist", "--data", "digits"], ["mnist is of one data set: leave out --data\n"]),
     "data folder for bumps": (["run", "bumps", "--data-dir", "x"], ["bumps reads no data files", "--data-dir"]),
     "manual folder for bumps": (["run", "bumps", "--manual-dir", "x"], ["reads no data files", "--manual-dir"]),
 }
@@ -181,7 +185,7 @@ def test_options_reach_the_experiment(
     (full, out), (fast, there), (mnist, _), (digits, of_digits), (ablations, of_bumps) = recorded.asked
     assert (full, full.num_seeds, full.seed, out) == (Bumps(), 5, 0, Path("runs/bumps"))
     assert (fast, fast.num_seeds, fast.seed, there) == (Bumps.fast(), 7, 3, Path("there/bumps"))
-    assert (mnist.data_dir, mnist.manual_dir, mnist.num_train) == ("a", "b", 60_000)
+    assert (mnist.data_dir, mnist.manual_dir, mnist.subject.num_train) == ("a", "b", 60_000)
     assert (digits, digits.num_seeds) == (dataclasses.replace(Ablations.fast(), data="digits"), 4)
     assert ablations == Ablations() and (of_digits, of_bumps) == (Path("runs/ablations-digits"), Path("runs/ablations"))
 

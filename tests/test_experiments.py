@@ -5,7 +5,6 @@ import json
 import shutil
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ import jax
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from support import TINY_BUMPS, quick_experiments, shared_data
+from support import TINY_BUMPS, quick_experiments
 
 from vrrae_lab import checkpoint, data, explore, metrics, models
-from vrrae_lab.data import DataUnavailableError
 from vrrae_lab.experiments import EXPERIMENTS, Bumps, Mnist, comparison, record, short_run
 from vrrae_lab.training import fit
 
@@ -417,12 +415,10 @@ def test_convergence_is_thinned_out_and_measured_at_the_end() -> None:
 
 
 def test_defaults_are_the_papers_settings() -> None:
-    bumps, mnist = Bumps(), Mnist()
+    bumps = Bumps()
     assert (bumps.image_size, bumps.num_steps, bumps.batch_size, bumps.learning_rate) == (64, 1280, 64, 1e-4)
     assert (bumps.beta, bumps.latent_size, bumps.rank, bumps.num_seeds) == (1e-3, 200, 2, 5)
-    assert (mnist.num_train, mnist.num_epochs, mnist.batch_size, mnist.learning_rate) == (60_000, 20, 576, 1e-3)
-    assert (mnist.vae_beta, mnist.vrrae_beta, mnist.latent_size, mnist.rank) == (1e-3, 1e-6, 100, 16)
-    assert record.reductions(bumps) == record.reductions(mnist) == []
+    assert record.reductions(bumps) == []
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -477,60 +473,3 @@ def test_markdown_table_lines_up() -> None:
         "| AE           | 10.5 |",
         "| a longer one |    – |",
     ]
-
-
-# ---- MNIST
-
-
-@pytest.mark.real_data
-def test_mnist_on_real_images(tmp_path: Path) -> None:
-    tiny = Mnist(
-        num_train=100,
-        num_test=100,
-        num_epochs=1.5,
-        batch_size=16,
-        latent_size=8,
-        rank=2,
-        data_dir=str(tmp_path / "data"),
-        manual_dir=str(shared_data() / "mnist"),
-    )
-    found = tiny.run(tmp_path / "mnist", progress=False)
-    train, test = (
-        data.load("mnist", split, n, data_dir=tmp_path / "data") for split, n in (("train", 100), ("test", 100))
-    )
-    assert found["experiment"] == "mnist" and found["settings"]["num_train"] == 100
-    assert found["data"]["train"]["found"] == "manual_dir"
-    assert found["data"]["reductions"][0] == "num_train 100 instead of 60000"
-    assert found["floors"] == {
-        "nearest training image": pytest.approx(metrics.nearest_image_error(test.x, train.x)),
-        "linear, rank 2 (on training images)": pytest.approx(metrics.linear_error(train.x, 2)),
-    }
-    results = by_run(found)
-    assert results.keys() == {(model, 0) for model in MODELS}
-    loaded = comparison.load_models(found, tmp_path / "mnist", 0)
-    for name, model in loaded.items():
-        result = results[name, 0]
-        assert len(result["convergence"]["steps"]) == 9  # 1.5 epochs of 6 batches
-        for part, dataset in (("train", train), ("test", test)):
-            wanted = metrics.relative_error(dataset.x, model.reconstruct(dataset.x))
-            assert result["metrics"][f"{part}_error"] == pytest.approx(wanted, rel=1e-3)
-        assert len(result["metrics"]["active_units"]) == len(result["metrics"]["variance_of_means"]) == 2
-
-    table = tiny.table(found)
-    row = next(line for line in table.splitlines() if line.startswith("| VRRAE"))
-    assert f"{results['VRRAE', 0]['metrics']['test_error']:.1f}" in row and "of 2" in row
-    assert "seeds 0 to 0" in table and "reduced: num_train 100 instead of 60000" in table
-    drawn = tiny.figures(found, tmp_path / "mnist")
-    assert list(drawn) == ["samples", "interpolations"]
-    for figure in drawn.values():
-        assert list(figure.layout.yaxis.ticktext) == list(MODELS)
-
-
-@pytest.mark.usefixtures("without_data_or_network")
-def test_mnist_without_data_says_so_at_once(tmp_path: Path) -> None:
-    without = dataclasses.replace(Mnist.fast(), data_dir=str(tmp_path / "data"))
-    started = time.monotonic()
-    with pytest.raises(DataUnavailableError, match="no network in this test(.|\n)*Remedies"):
-        without.run(tmp_path / "out", progress=False)
-    assert time.monotonic() - started < 5
-    assert not (tmp_path / "out").exists()

@@ -122,6 +122,15 @@ def test_full_subjects_are_the_papers_settings() -> None:
     assert (mnist.num_train, mnist.batch_size, mnist.learning_rate) == (60_000, 576, 1e-3)
     assert mnist.num_steps == 20 * (60_000 // 576)
     assert (mnist.latent_size, mnist.rank, mnist.vae_beta, mnist.vrrae_beta) == (100, 16, 1e-3, 1e-6)
+    cifar10, celeba = subject("cifar10"), subject("celeba")
+    assert (cifar10.shape, cifar10.num_train, cifar10.num_test) == ((32, 32, 3), 50_000, 10_000)
+    assert (cifar10.batch_size, cifar10.learning_rate) == (64, 1e-4)
+    assert cifar10.num_steps == 5 * (50_000 // 64)
+    assert (cifar10.latent_size, cifar10.rank, cifar10.vae_beta, cifar10.vrrae_beta) == (512, 60, 1e-5, 0)
+    assert (celeba.shape, celeba.num_train, celeba.num_test) == ((160, 160, 3), 162_770, 19_962)
+    assert (celeba.batch_size, celeba.learning_rate) == (576, 1e-3)
+    assert celeba.num_steps == 8 * (162_770 // 576)
+    assert (celeba.latent_size, celeba.rank, celeba.vae_beta, celeba.vrrae_beta) == (512, 186, 1e-6, 1e-6)
 
 
 @pytest.mark.parametrize(("name", "extent"), list(itertools.product(("bumps", "digits"), Extent)))
@@ -138,7 +147,9 @@ def test_subjects_have_the_images_they_promise(name: str, extent: Extent) -> Non
 
 
 def test_subject_nobody_knows_is_refused() -> None:
-    with pytest.raises(ValueError, match="data = 'dogs' is unknown: the experiments know bumps, digits, mnist"):
+    with pytest.raises(
+        ValueError, match="data = 'dogs' is unknown: the experiments know bumps, digits, mnist, cifar10, celeba"
+    ):
         subjects.subject("dogs")
 
 

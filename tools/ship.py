@@ -23,6 +23,8 @@ from vrrae_lab.experiments import (
     BatchSize,
     BetaSweep,
     Bumps,
+    CelebA,
+    Cifar10,
     CollapseMap,
     Cost,
     Mnist,
@@ -53,6 +55,11 @@ FULL_RUNS = {
     "bumps": Bumps(),
     "bumps_authors": replace(Bumps(), num_steps=2000, learning_rate=1e-3, num_seeds=2),
     "mnist": Mnist(),
+    "mnist_fast": Mnist.fast(),
+    "cifar10": Cifar10(),
+    "cifar10_fast": Cifar10.fast(),
+    "celeba": CelebA(),
+    "celeba_fast": CelebA.fast(),
     "ablations_digits": replace(Ablations(), data="digits"),
     "zoo_digits": replace(Zoo(), data="digits", num_seeds=3),
     "avae": replace(Avae(), num_seeds=3),
@@ -67,7 +74,7 @@ FULL_RUNS = {
 def ship_run(name: str, manual_dir: str | None) -> None:
     """Make a record of an experiment."""
     experiment = (RUNS | FULL_RUNS)[name]
-    if isinstance(experiment, Mnist | Study):
+    if isinstance(experiment, Study):
         experiment = replace(experiment, manual_dir=manual_dir)
     kind = next(known for known, cls in EXPERIMENTS.items() if cls is type(experiment))
     out = ROOT / "runs" / "shipped" / name / kind

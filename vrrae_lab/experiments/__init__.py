@@ -16,7 +16,7 @@ from vrrae_lab.experiments.bumps import Bumps
 from vrrae_lab.experiments.collapse_map import CollapseMap
 from vrrae_lab.experiments.comparison import of_model
 from vrrae_lab.experiments.cost import Cost
-from vrrae_lab.experiments.mnist import Mnist
+from vrrae_lab.experiments.image_sets import CelebA, Cifar10, ImageSet, Mnist
 from vrrae_lab.experiments.record import shipped_record
 from vrrae_lab.experiments.study import Study
 from vrrae_lab.experiments.zoo import Zoo
@@ -41,11 +41,13 @@ class Experiment(Protocol):
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]: ...
 
 
-Kind = TypeVar("Kind", BandwidthTable, Bumps, Mnist, Study)
-EXPERIMENTS: dict[str, type[Bumps] | type[Mnist] | type[Study] | type[BandwidthTable]] = {
+Kind = TypeVar("Kind", BandwidthTable, Bumps, Study)
+EXPERIMENTS: dict[str, type[Bumps] | type[Study] | type[BandwidthTable]] = {
     "bumps": Bumps,
-    "mnist": Mnist,
-    **{kind.name: kind for kind in (Ablations, Zoo, BatchSize, BetaSweep, CollapseMap, Cost, Avae)},
+    **{
+        kind.name: kind
+        for kind in (Mnist, Cifar10, CelebA, Ablations, Zoo, BatchSize, BetaSweep, CollapseMap, Cost, Avae)
+    },
     "bandwidth_table": BandwidthTable,
 }
 
@@ -66,9 +68,12 @@ __all__ = [
     "BatchSize",
     "BetaSweep",
     "Bumps",
+    "CelebA",
+    "Cifar10",
     "CollapseMap",
     "Cost",
     "Experiment",
+    "ImageSet",
     "Mnist",
     "Study",
     "Zoo",

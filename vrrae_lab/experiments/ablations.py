@@ -19,7 +19,7 @@ from vrrae_lab.experiments.comparison import Candidate
 from vrrae_lab.experiments.record import closing_lines, mean_std
 from vrrae_lab.experiments.study import Study, divergence_remark, model_table, pictures
 from vrrae_lab.losses import PaperVariational
-from vrrae_lab.models import Autoencoder, in_batches
+from vrrae_lab.models import Autoencoder, as_floats, in_batches
 
 MOST_BATCHES = 20
 
@@ -75,7 +75,7 @@ class Ablations(Study):
 
 @eqx.filter_jit
 def _latents(encoder: Callable[[Array], Array], x: Array) -> Array:
-    return encoder(x)
+    return encoder(as_floats(x))
 
 
 def batch_basis_angle(model: Autoencoder, x: np.ndarray, batch_size: int) -> float | None:

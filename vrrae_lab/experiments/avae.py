@@ -79,7 +79,8 @@ class Avae(Study):
     def kept_aside(self) -> np.ndarray:
         """The training images by which AVAE sets its β."""
         train, _ = super().images()
-        return train.x[len(train) - len(train) // 10 :]
+        count = len(train) // 10
+        return evaluation.bounded(replace(train, x=train.x[len(train) - count :], labels=None)).x
 
     def candidates(self, train: Dataset) -> dict[str, Candidate]:
         """The four models."""
@@ -180,7 +181,7 @@ class Avae(Study):
         """Images of samples of the prior, and the latents in the plane (AVAE paper, Fig. 1), from the checkpoints."""
         seed, kernel = record["seeds"][0], record["data"]["corrected_bandwidth"]
         _, test = self.images()
-        drawn = test.take(min(MOST_DRAWN, len(test)))
+        drawn = evaluation.bounded(test.take(min(MOST_DRAWN, len(test))))
         models = comparison.load_models(record, out, seed)
         keys = jax.random.split(jax.random.key(seed))
         prior = np.asarray(jax.random.normal(keys[0], (len(drawn), record["settings"]["rank"])))
@@ -189,7 +190,7 @@ class Avae(Study):
             posterior = in_batches(model.encode, drawn.x)
             sets[name] = aggregate_samples(posterior, kernel, key=keys[1])
             samples.append(in_batches(model.decode, to_codes(prior[:12], posterior, kernel)))
-        limits = (float(test.x.min()), float(test.x.max()))
+        limits = evaluation.value_range(test)
         title = f"Decoded samples of the prior, seed {seed}"
         return {
             "samples": figures.image_grid(
@@ -209,8 +210,8 @@ def _cells(values: Mapping[str, list[Any]]) -> list[str]:
 
 
 def compared(images: Dataset, others: Dataset) -> np.ndarray:
-    """As many of the images as go into a score beside others, of which there must be as many."""
-    return images.x[: min(MOST_SAMPLES, len(images), len(others))]
+    """As many of the images as go into a score beside others, of which there must be as many, as floats."""
+    return evaluation.bounded(images.take(min(MOST_SAMPLES, len(images), len(others)))).x
 
 
 def scores_of_images(real: np.ndarray, generated: np.ndarray, *, key: Key[Array, ""]) -> dict[str, Any]:

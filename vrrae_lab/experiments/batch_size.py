@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from vrrae_lab import figures
 from vrrae_lab.data import Dataset
-from vrrae_lab.experiments import comparison
+from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.comparison import Candidate
 from vrrae_lab.experiments.record import closing_lines
 from vrrae_lab.experiments.study import Study, divergence_remark, model_table
@@ -52,10 +52,10 @@ class BatchSize(Study):
         """Both models with both losses at every batch size."""
         narrow, wide = self.subject.sizes
         betas = (self.subject.vae_beta, self.subject.vrrae_beta)
-        found = {}
+        found, x = {}, evaluation.bounded(train).x
         for size in self.batch_sizes:
             for model, arguments, beta in zip(MODELS, (narrow, wide), betas, strict=True):
-                ours = matching_beta(train.x, beta, self.subject.batch_size, MATCHED_ERROR)
+                ours = matching_beta(x, beta, self.subject.batch_size, MATCHED_ERROR)
                 losses: tuple[Loss, Loss] = PaperVariational(beta), Variational(ours)
                 for title, loss in zip(LOSSES, losses, strict=True):
                     found[_name(model, title, size)] = Candidate(model.lower(), arguments, loss, batch_size=size)
@@ -64,8 +64,8 @@ class BatchSize(Study):
     def facts(self, train: Dataset) -> dict[str, Any]:
         """The weight of our KL divergence, of both models."""
         betas = {"VAE": self.subject.vae_beta, "VRRAE": self.subject.vrrae_beta}
-        size = self.subject.batch_size
-        return {"our_beta": {model: matching_beta(train.x, b, size, MATCHED_ERROR) for model, b in betas.items()}}
+        size, x = self.subject.batch_size, evaluation.bounded(train).x
+        return {"our_beta": {model: matching_beta(x, b, size, MATCHED_ERROR) for model, b in betas.items()}}
 
     @staticmethod
     def table(record: Mapping[str, Any]) -> str:

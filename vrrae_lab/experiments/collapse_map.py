@@ -77,12 +77,12 @@ class CollapseMap(Study):
     def facts(self, train: Dataset) -> dict[str, Any]:
         """The eigenvalues that decide the thresholds, and the values of β."""
         return {
-            "pixel_eigenvalues": evaluation.pixel_eigenvalues(train.x, self.subject.rank),
+            "pixel_eigenvalues": evaluation.pixel_eigenvalues(evaluation.bounded(train).x, self.subject.rank),
             "betas": self._betas(train),
         }
 
     def _betas(self, train: Dataset) -> list[float]:
-        (largest,) = evaluation.pixel_eigenvalues(train.x, 1)
+        (largest,) = evaluation.pixel_eigenvalues(evaluation.bounded(train).x, 1)
         return [relative * 2 * largest for relative in self.relative_betas]
 
     @staticmethod

@@ -18,7 +18,7 @@ from jaxtyping import Array
 
 from vrrae_lab import figures, metrics
 from vrrae_lab.data import Dataset
-from vrrae_lab.experiments import comparison
+from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.comparison import Candidate
 from vrrae_lab.experiments.operations import Operations, count_operations
 from vrrae_lab.experiments.record import closing_lines, environment, markdown_table, mean_std
@@ -28,7 +28,7 @@ from vrrae_lab.experiments.timing import interleaved_medians
 from vrrae_lab.experiments.zoo import Zoo
 from vrrae_lab.files import write_json
 from vrrae_lab.linalg import Method, truncated_svd
-from vrrae_lab.models import Autoencoder, build, in_batches
+from vrrae_lab.models import Autoencoder, as_floats, build, in_batches
 
 # L, B and k of the papers' experiments
 SIZES = {"bumps": (200, 64, 2), "MNIST": (100, 576, 16), "CIFAR-10": (512, 64, 60), "CelebA": (512, 576, 186)}
@@ -69,6 +69,7 @@ class Cost(Study):
 
     def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Array) -> dict[str, Any]:
         """The test error alone: what the training time was spent for."""
+        test = evaluation.bounded(test)
         return {"test_error": metrics.relative_error(test.x, in_batches(model.reconstruct, test.x))}
 
     def run(self, out: Path, *, progress: bool = True) -> dict[str, Any]:
@@ -94,7 +95,7 @@ class Cost(Study):
 
     def _gradients(self, plan: comparison.Plan) -> dict[str, float]:
         """Median milliseconds of the value and gradient of each model's loss on one batch."""
-        batch = jnp.asarray(plan.x_train[: plan.batch_size])
+        batch = as_floats(jnp.asarray(plan.x_train[: plan.batch_size]))
         key = jax.random.key(0)
         ways: dict[str, Callable[[], Any]] = {}
         for name, candidate in plan.candidates.items():

@@ -1,5 +1,7 @@
 """What the experiments measure on every trained model, and the floors it is held against."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -7,23 +9,39 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vrrae_lab import data, explore, metrics
+from vrrae_lab.experiments.subjects import MOST_FLOATS
 from vrrae_lab.gaussian import DiagonalGaussian
 from vrrae_lab.models import Autoencoder, in_batches
 
 MOST_FOR_A_MIXTURE = 2000  # training images to which a mixture is fitted, to bound its time
 
 
+def bounded(images: data.Dataset) -> data.Dataset:
+    """The first images of a set as floats: all of them, unless they are too many to be held as floats."""
+    count = max(1, min(len(images), MOST_FLOATS // math.prod(images.shape)))
+    part = images if count == len(images) else images.take(count)
+    if part.x.dtype != np.uint8:
+        return part
+    return replace(part, x=np.divide(part.x, np.float32(255), dtype=np.float32), scale=255.0)
+
+
+def value_range(images: data.Dataset) -> tuple[float, float]:
+    """The darkest and the brightest value of the images, as floats."""
+    return (0.0, 1.0) if images.x.dtype == np.uint8 else (float(images.x.min()), float(images.x.max()))
+
+
 def evaluate(model: Autoencoder, train: data.Dataset, test: data.Dataset) -> dict[str, Any]:
     """Errors, and what the posteriors of the training images tell of collapse, as JSON-ready values.
 
     `singular_values` are those of the posterior means, divided by √N. The mean of a VRRAE being its coefficients in the
-    frozen frame, there they are the singular values of the training latents.
+    frozen frame, there they are the singular values of the training latents. Of a large set the first images are used.
 
     Args:
         model: a frozen model.
         train: training images.
         test: test images.
     """
+    train, test = bounded(train), bounded(test)
     posterior = in_batches(model.encode, train.x)
     means = np.asarray(posterior.mean, float)
     gaussian = isinstance(posterior, DiagonalGaussian)
@@ -67,9 +85,14 @@ def generate(model: Autoencoder, train: data.Dataset, count: int, *, key: jax.Ar
 
 
 def floors(train: data.Dataset, test: data.Dataset, rank: int) -> dict[str, float]:
-    """Test errors, in percent, that a model of rank k should beat: the nearest training image, and a linear map."""
+    """Test errors, in percent, that a model of rank k should beat: the nearest training image, and a linear map.
+
+    Of a large set the first images are used, which the name of the floor then says.
+    """
+    num_train, train, test = len(train), bounded(train), bounded(test)
+    nearest = "nearest training image" if len(train) == num_train else f"nearest of {len(train):,} training images"
     return {
-        "nearest training image": metrics.nearest_image_error(test.x, train.x),
+        nearest: metrics.nearest_image_error(test.x, train.x),
         f"best linear map of rank {rank}": metrics.linear_test_error(train.x, test.x, rank),
     }
 

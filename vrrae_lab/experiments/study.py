@@ -24,7 +24,7 @@ class Study(ABC):
     """Models compared on one subject. A subclass says which, and what is shown of them.
 
     Attributes:
-        data: the data set: "bumps", "digits" or "mnist".
+        data: the data set: "bumps", "digits", "mnist", "cifar10" or "celeba".
         extent: which of the subject's settings; see `subjects`.
         num_steps: updates per run; None: the subject's.
         num_seeds: runs per model.
@@ -120,9 +120,16 @@ class Study(ABC):
         return comparison.run(self.plan(), self.seeds, out, progress=progress)
 
     def plan(self) -> comparison.Plan:
-        """The comparison, ready to run."""
+        """The comparison, ready to run.
+
+        Raises:
+            DataUnavailableError: if the images are neither on this machine nor to be downloaded.
+        """
+        return self.plan_of(*self.images())
+
+    def plan_of(self, train: Dataset, test: Dataset) -> comparison.Plan:
+        """The comparison on these images, ready to run."""
         own = self.subject
-        train, test = self.images()
 
         def evaluate(model: Autoencoder, key: jax.Array) -> dict[str, Any]:
             return self.evaluate(model, train, test, key)
@@ -197,7 +204,7 @@ def pictures(record: Mapping[str, Any], out: Path, train: Dataset) -> dict[str, 
     samples = [evaluation.generate(model, train, 12, key=key) for model in models.values()]
     errors = {name: comparison.of_model(record, name, "test_error") for name in names}
     values = {name: comparison.of_model(record, name, "singular_values") for name in models}
-    limits = (float(train.x.min()), float(train.x.max()))
+    limits = evaluation.value_range(train)
     return {
         "errors": figures.seed_strip(errors, title="Test error by seed", floors=record["floors"]),
         "samples": figures.image_grid(

@@ -1,0 +1,402 @@
+"""The four models on published image sets, in tiny settings and mostly on synthetic images of the same shapes."""
+
+import dataclasses
+import functools
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from support import quick_experiments, shared_data, synthetic_images
+
+from vrrae_lab import data, explore, features, metrics, models
+from vrrae_lab.data import DataUnavailableError
+from vrrae_lab.derivations import tables
+from vrrae_lab.experiments import (
+    EXPERIMENTS,
+    Ablations,
+    Avae,
+    BatchSize,
+    BetaSweep,
+    CelebA,
+    Cifar10,
+    CollapseMap,
+    Cost,
+    ImageSet,
+    Mnist,
+    Study,
+    Zoo,
+    comparison,
+    cost,
+    evaluation,
+    image_sets,
+    published,
+    shipped_record,
+    subjects,
+)
+from vrrae_lab.experiments.comparison import of_model
+from vrrae_lab.features import classifier as classifiers
+
+MODELS = ["AE", "VAE", "RRAE", "VRRAE"]
+KINDS: dict[str, type[ImageSet]] = {"mnist": Mnist, "cifar10": Cifar10, "celeba": CelebA}
+SHAPES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3), "celeba": (32, 32, 3)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick(quick_compilation: None) -> Iterator[None]:
+    with quick_experiments():
+        yield
+
+
+@pytest.fixture
+def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "load", synthetic_images)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """An experiment that was run, its folder and its record."""
+
+    study: ImageSet
+    folder: Path
+    record: dict[str, Any]
+
+    @property
+    def classifier(self) -> features.Classifier:
+        return features.load_classifier(self.folder / "classifier.eqx")[0]
+
+    def metrics(self, model: str) -> dict[str, Any]:
+        (found,) = [r["metrics"] for r in self.record["results"] if r["model"] == model]
+        return found
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Name of an experiment to the finished one; each is run when first asked for."""
+
+    @functools.cache
+    def run(name: str) -> Finished:
+        study, folder = KINDS[name].tiny(), tmp_path_factory.mktemp("finished") / name
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(data, "load", synthetic_images)
+            return Finished(study, folder, study.run(folder, progress=False))
+
+    return run
+
+
+def rows_of(table: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+
+
+# ---- what is recorded
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_record_holds_errors_and_scores_of_every_model(name: str, finished: Any) -> None:
+    run: Finished = finished(name)
+    record = run.record
+    assert record == json.loads((run.folder / "record.json").read_text())
+    assert record["experiment"] == name and comparison.model_names(record) == MODELS
+    assert record["settings"]["num_train"] == 100 and "num_steps 4 instead of" in str(record["data"]["reductions"])
+    about = record["data"]["classifier"]
+    source = {"celeba": "celeb_a"}.get(name, name)
+    assert about == {"name": f"a classifier of {source}_train", "steps": 4, **run.classifier.skill._asdict()}
+    for model in MODELS:
+        found = run.metrics(model)
+        for kind in ("interpolation", "generation"):
+            assert found[kind]["n"] == 20 and found[kind]["frechet_distance"] > 0
+            assert (found[kind]["features"], found[kind]["accuracy"]) == (about["name"], about["accuracy"])
+    assert run.classifier.encoder.shape == SHAPES[name]
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_scores_are_those_of_the_saved_model_in_the_saved_classifier(finished: Any) -> None:
+    run: Finished = finished("cifar10")
+    (train, test), classifier = run.study.images(), run.classifier
+    model = comparison.load_models(run.record, run.folder, 0)["VRRAE"]
+    found = run.metrics("VRRAE")
+    rest = np.asarray(model.reconstruct(test.x)) - test.x
+    assert found["test_squared_error"] == pytest.approx((rest**2).sum(axis=(1, 2, 3)).mean(), rel=1e-4)
+
+    keys = jax.random.split(jax.random.split(jax.random.key(0), 3)[2], 4)
+    starts, ends = image_sets.pairs(100, 4, key=keys[0])
+    paths = explore.interpolate(model, test.x[starts], test.x[ends], 7)
+    made = explore.generate(model, train.x, 20, num_components=5, key=keys[1])
+    for kind, images, key in (("interpolation", paths[:, 1:6], keys[2]), ("generation", made, keys[3])):
+        images = np.clip(images, 0, 1).reshape(-1, 32, 32, 3)
+        assert len(images) == 20
+        wanted = features.feature_scores(test.x, images, classifier, key=key)
+        for score, value in wanted.items():
+            known = value if isinstance(value, str) else pytest.approx(value, rel=1e-3)
+            assert found[kind][score] == known, score
+
+
+def test_pairs_are_of_different_images_and_reach_all() -> None:
+    starts, ends = image_sets.pairs(5, 200, key=jax.random.key(0))
+    assert (starts != ends).all() and set(starts) == set(ends) == set(range(5))
+    assert len(set(zip(starts.tolist(), ends.tolist(), strict=True))) == 20
+
+
+@pytest.mark.parametrize(("count", "rank", "components"), [(100, 2, 5), (100, 6, 1), (8, 2, 1), (300, 2, 10)])
+def test_mixture_has_components_that_the_images_suffice_for(
+    count: int, rank: int, components: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def generate(model: Any, x: np.ndarray, num_images: int, *, num_components: int, key: Any) -> np.ndarray:
+        asked.append((len(x), num_images, num_components))
+        return np.full((num_images, 2, 2, 1), [[[[-1.0]]]]) + np.linspace(0, 3, num_images)[:, None, None, None]
+
+    monkeypatch.setattr(explore, "generate", generate)
+    x = np.zeros((count, 2, 2, 1), np.float32)
+    model = models.ae((4, 4, 1), 2, key=jax.random.key(0))
+    images = image_sets.generated(model, x, 3, rank, key=jax.random.key(0))
+    assert asked == [(count, 3, components)]
+    assert [image.max() for image in images] == [0, 0.5, 1]
+
+
+# ---- going on
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_second_run_trains_nothing(finished: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: Finished = finished("celeba")
+    folder = shutil.copytree(run.folder, tmp_path / "copy")
+    monkeypatch.setattr(comparison, "fit", None)
+    monkeypatch.setattr(classifiers, "train_classifier", None)
+    assert run.study.run(folder, progress=False) == run.record | {
+        "command": comparison.environment()["command"],
+    }
+    with pytest.raises(ValueError, match="num_generated: 20 there, 21 now"):
+        dataclasses.replace(run.study, num_generated=21).run(folder, progress=False)
+    with pytest.raises(ValueError, match="classifier.eqx holds a classifier of other settings .num_steps: 4 there"):
+        dataclasses.replace(run.study, classifier_steps=5).run(folder, progress=False)
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_classifier_is_the_same_for_all_seeds_and_missing_runs_are_made_again(finished: Any, tmp_path: Path) -> None:
+    run: Finished = finished("mnist")
+    folder = shutil.copytree(run.folder, tmp_path / "copy")
+    (folder / "runs" / "vae-seed0.json").unlink()
+    (folder / "classifier.eqx").unlink()
+    again = dataclasses.replace(run.study, num_seeds=2).run(folder, progress=False)
+    assert eqx.tree_equal(features.load_classifier(folder / "classifier.eqx")[0], run.classifier)
+    assert [r["metrics"] for r in again["results"] if r["seed"] == 0] == [r["metrics"] for r in run.record["results"]]
+    assert again["data"]["classifier"] == run.record["data"]["classifier"]
+    cells = next(cells for cells in rows_of(run.study.table(again)) if cells[:2] == ["VAE", "Fréchet, interpolations"])
+    distances = [score["frechet_distance"] for score in of_model(again, "VAE", "interpolation")]
+    assert cells[2] == f"{np.mean(distances):.2f} ± {np.std(distances, ddof=1):.2f}"
+
+
+@pytest.mark.usefixtures("without_data_or_network")
+def test_without_data_it_says_so_at_once(tmp_path: Path) -> None:
+    without = dataclasses.replace(Mnist.fast(), data_dir=str(tmp_path / "data"))
+    started = time.monotonic()
+    with pytest.raises(DataUnavailableError, match="no network in this test(.|\n)*Remedies"):
+        without.run(tmp_path / "out", progress=False)
+    assert time.monotonic() - started < 5
+    assert not (tmp_path / "out").exists()
+
+
+# ---- what is said of it
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_table_names_the_features_the_floors_and_what_the_paper_prints(name: str, finished: Any) -> None:
+    run: Finished = finished(name)
+    table = run.study.table(run.record)
+    rows = rows_of(table)
+    head = next(i for i, cells in enumerate(rows) if "published" in cells)
+    assert [cells[0] for cells in rows[1:head] if "---" not in cells[0]] == MODELS
+    scores = [dict(zip(rows[head], cells, strict=True)) for cells in rows[head + 1 :] if "---" not in cells[0]]
+    assert len(scores) == 16
+    for row in scores:
+        found = run.metrics(row["model"])
+        if row["score"].startswith("Fréchet"):
+            score = found["generation" if "generated" in row["score"] else "interpolation"]
+            assert row["ours"] == f"{score['frechet_distance']:.2f}"
+            assert row["floor"] == f"{score['frechet_floor'][0]:.2f}"
+            assert row["kernel distance"] == f"{score['kernel_distance']:.3f}"
+            assert row["standard error"] == f"{score['kernel_distance_error']:.3f}"
+        elif "squared" in row["score"]:
+            assert row["ours"] == f"{found['test_squared_error']:.2f}"
+        else:
+            assert row["ours"] == f"{found['test_error']:.1f}"
+    accuracy = run.record["data"]["classifier"]["accuracy"]
+    data_name = run.record["data"]["train"]["name"]
+    title = f"Fréchet distance, features of a classifier of {data_name}_train (accuracy {accuracy:.1f} %)"
+    assert title in table and "between 20 images" in table and "FID" not in table
+    assert "published scores are in other features" in table
+    assert f"right for {run.record['data']['classifier']['baseline']:.1f} %" in table
+    assert "\nreduced: " in table and "floor: nearest training image" in table
+    printed = {(row["model"], row["score"]): row["published"] for row in scores if row["published"] != "–"}
+    wanted = {
+        ("VAE", "Fréchet, generated images"): "30.63",
+        ("VRRAE", "Fréchet, generated images"): "38.77",
+        ("VRRAE", "test error, %"): "26.00",
+    }
+    assert printed == (wanted if name == "mnist" else {})
+
+
+def test_every_disagreement_of_the_paper_stands_under_one_table() -> None:
+    lines = [line for name in KINDS for line in published.disagreements(name)]
+    assert len(lines) == len(tables.SAME) + len(tables.NO_LARGER) + 1
+    assert "MNIST, interpolation: 5.89; the same in another place: 4.89" in published.disagreements("mnist")
+    assert "the CIFAR-10 row called VRRAE has β = 0, so is no variational model" in published.disagreements("cifar10")
+    assert [line[:6] for line in published.disagreements("celeba")] == ["CelebA"]
+    shown = Mnist.table(shipped_record("mnist"))
+    assert all(f"(claim 28): {line}" in shown for line in published.disagreements("mnist"))
+
+
+def test_record_without_scores_is_shown_with_dashes() -> None:
+    record = shipped_record("mnist")
+    table = Mnist.table(record)
+    assert "this record is older than the scores" in table
+    row = next(cells for cells in rows_of(table) if cells[:2] == ["VAE", "Fréchet, generated images"])
+    assert row[2:] == ["–"] * 4 + ["30.63"]
+    (error,) = of_model(record, "RRAE", "test_error")
+    assert next(cells for cells in rows_of(table) if cells[:2] == ["RRAE", "test error, %"])[2] == f"{error:.1f}"
+
+
+def test_table_tells_who_diverged(finished: Any) -> None:
+    run: Finished = finished("mnist")
+    sick = run.record["results"][1] | {"stopped": "diverged", "metrics": {}}
+    record = run.record | {"results": [run.record["results"][0], sick, *run.record["results"][2:]]}
+    table = run.study.table(record)
+    assert "VAE: 1 diverged" in table
+    assert next(cells for cells in rows_of(table) if cells[:2] == ["VAE", "test error, %"])[2] == "–"
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_figures_have_a_row_for_each_model(finished: Any) -> None:
+    run: Finished = finished("cifar10")
+    drawn = run.study.figures(run.record, run.folder)
+    assert list(drawn) == ["errors", "samples", "singular_values", "interpolations"]
+    assert all(isinstance(figure, go.Figure) and figure.data for figure in drawn.values())
+    assert list(drawn["samples"].layout.yaxis.ticktext) == MODELS
+    rows = [f"{name}, {pair}" for pair in (1, 2, 3) for name in MODELS]
+    assert list(drawn["interpolations"].layout.yaxis.ticktext) == rows
+
+
+# ---- settings
+
+
+def test_full_settings_are_the_papers_and_reduced_ones_say_so() -> None:
+    for name, kind in KINDS.items():
+        assert EXPERIMENTS[name] is kind and kind.name == name and kind().reductions() == []
+        assert (kind().num_generated, kind().num_pairs * image_sets.POINTS_BETWEEN) == (1250, 1250)
+        fast = kind.fast()
+        assert fast.reductions() and fast.num_generated == 1250 and fast.settings()["data"] == name
+    assert "classifier_steps 400 instead of 3000" in CelebA.fast().reductions()
+    assert "image_size 32 instead of 160" in CelebA.fast().reductions()
+
+
+def test_losses_have_the_two_betas_of_the_set() -> None:
+    for name, kind in KINDS.items():
+        own = subjects.subject(name)
+        candidates = kind().candidates(data.digits(n=2))
+        assert [float(candidates[m].loss.beta) for m in ("VAE", "VRRAE")] == pytest.approx(
+            [own.vae_beta, own.vrrae_beta]
+        )
+        assert candidates["VRRAE"].arguments == {"shape": own.shape, "latent_size": own.latent_size, "rank": own.rank}
+
+
+def test_other_data_is_refused() -> None:
+    with pytest.raises(ValueError, match="data = 'digits': mnist is of one data set"):
+        dataclasses.replace(Mnist.fast(), data="digits")
+
+
+# ---- large sets
+
+
+@pytest.mark.usefixtures("synthetic", "unchecked")
+def test_large_sets_stay_bytes_and_are_evaluated_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 40 * 32 * 32 * 3
+    monkeypatch.setattr(subjects, "MOST_FLOATS", most)
+    monkeypatch.setattr(evaluation, "MOST_FLOATS", most)
+    tiny = Cifar10.tiny()
+    train, test = tiny.images()
+    assert train.x.dtype == test.x.dtype == np.uint8
+    record = tiny.run(tmp_path, progress=False)
+    assert list(record["floors"]) == ["nearest of 40 training images", "best linear map of rank 2"]
+    x, y = (images.x[:40].astype(np.float32) / 255 for images in (train, test))
+    assert record["floors"]["nearest of 40 training images"] == pytest.approx(metrics.nearest_image_error(y, x))
+    for name, model in comparison.load_models(record, tmp_path, 0).items():
+        (error,) = of_model(record, name, "test_error")
+        assert error == pytest.approx(metrics.relative_error(y, model.reconstruct(y)), rel=1e-3)
+    assert tiny.figures(record, tmp_path).keys() == {"errors", "samples", "singular_values", "interpolations"}
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_other_sets_are_floats_and_used_whole() -> None:
+    images, _ = Cifar10.tiny().images()
+    assert images.x.dtype == np.float32 and evaluation.bounded(images) is images
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_part_of_a_large_set_is_as_the_floats_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    large, floats = (synthetic_images("cifar10", n=9, size=32, dtype=kind) for kind in (np.uint8, np.float32))
+    monkeypatch.setattr(evaluation, "MOST_FLOATS", 5 * 32 * 32 * 3 + 1)
+    part = evaluation.bounded(large)
+    np.testing.assert_array_equal(part.x, floats.x[:5])
+    assert part.x.dtype == np.float32 and (part.scale, len(part.labels)) == (255, 5)
+    assert evaluation.value_range(large) == (0, 1)
+    assert evaluation.value_range(floats) == (floats.x.min(), floats.x.max())
+
+
+# ---- the other studies on these images
+
+
+STUDIES = (Ablations, BatchSize, BetaSweep, CollapseMap, Cost, Avae, Zoo)
+
+
+@pytest.mark.usefixtures("synthetic")
+@pytest.mark.parametrize("kind", STUDIES, ids=lambda kind: kind.name)
+def test_other_studies_take_colour_images_with_many_labels(kind: type[Study], tmp_path: Path) -> None:
+    study = dataclasses.replace(kind.tiny(), data="celeba", num_seeds=1)
+    record = study.run(tmp_path, progress=False)
+    assert record["settings"]["image_size"] == 32 and record["data"]["train"]["name"] == "celeb_a"
+    assert all(result["stopped"] == "finished" for result in record["results"])
+    assert study.table(record) and all(figure.data for figure in study.figures(record, tmp_path).values())
+    assert kind().reductions() == dataclasses.replace(kind(), data="celeba").reductions() == []
+
+
+@pytest.mark.usefixtures("synthetic", "unchecked")
+@pytest.mark.parametrize("kind", (Ablations, BatchSize, CollapseMap, Avae), ids=lambda kind: kind.name)
+def test_other_studies_take_large_sets(kind: type[Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (subjects, evaluation):
+        monkeypatch.setattr(module, "MOST_FLOATS", 40 * 32 * 32 * 3)
+    study = dataclasses.replace(kind.tiny(), data="cifar10", num_seeds=1)
+    record = study.run(tmp_path, progress=False)
+    assert all(0 < result["metrics"]["test_error"] < 1000 for result in record["results"])
+    assert study.figures(record, tmp_path)
+
+
+# ---- real images
+
+
+@pytest.mark.real_data
+def test_mnist_on_real_images(tmp_path: Path) -> None:
+    tiny = dataclasses.replace(
+        Mnist.tiny(), data_dir=str(tmp_path / "data"), manual_dir=str(shared_data() / "mnist"), num_steps=9
+    )
+    found = tiny.run(tmp_path / "mnist", progress=False)
+    train, test = (data.load("mnist", split, 100, data_dir=tmp_path / "data") for split in ("train", "test"))
+    assert found["experiment"] == "mnist" and found["data"]["train"]["found"] == "manual_dir"
+    assert "num_train 100 instead of 60000" in found["data"]["reductions"]
+    assert found["floors"] == {
+        "nearest training image": pytest.approx(metrics.nearest_image_error(test.x, train.x)),
+        "best linear map of rank 2": pytest.approx(metrics.linear_test_error(train.x, test.x, 2)),
+    }
+    for name, model in comparison.load_models(found, tmp_path / "mnist", 0).items():
+        for part, dataset in (("train", train), ("test", test)):
+            (error,) = of_model(found, name, f"{part}_error")
+            assert error == pytest.approx(metrics.relative_error(dataset.x, model.reconstruct(dataset.x)), rel=1e-3)
+    assert cost.SIZES["MNIST"][0] == Mnist().subject.latent_size
