@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 import pytest
 from support import TINY_BUMPS, quick_experiments
 
-from vrrae_lab import checkpoint, data, explore, metrics, models
+from vrrae_lab import checkpoint, data, explore, metrics, models, training
 from vrrae_lab.experiments import EXPERIMENTS, Bumps, Mnist, comparison, record, short_run
 from vrrae_lab.training import fit
 
@@ -374,6 +374,35 @@ def test_interruption_keeps_finished_runs(finished: Finished, tmp_path: Path, co
     counted.calls, counted.change = 10, lambda call, result: result
     record = TINY.run(tmp_path, progress=False)
     assert counted.calls == 10 + 6
+    for run, result in by_run(record).items():
+        assert result["metrics"] == by_run(finished.record)[run]["metrics"]
+
+
+def test_run_cut_off_in_the_middle_goes_on_from_there(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third of the runs is killed after its second step; nothing that was trained is trained again."""
+    monkeypatch.setattr(comparison, "LEAST_BETWEEN_CHECKPOINTS", 1)
+    monkeypatch.setattr(training.loop, "SECONDS_BETWEEN_REPORTS", 0.0)
+    advance, steps = training.run.Run.advance, []
+
+    def counted(run: Any, batches: Any) -> float | None:
+        steps.append(run.step)
+        if len(steps) == 2 * TINY.num_steps + 3:
+            raise SystemExit("killed")
+        return advance(run, batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.run.Run, "advance", counted)
+        with pytest.raises(SystemExit, match="killed"):
+            TINY.run(tmp_path, progress=False)
+        [unfinished] = (tmp_path / "runs").glob("*.unfinished")
+        assert len(list(unfinished.iterdir())) == 2
+        steps.clear()
+        patch.setattr(training.run.Run, "advance", lambda run, batches: steps.append(run.step) or advance(run, batches))
+        record = TINY.run(tmp_path, progress=False)
+    assert steps[0] == 2 and len(steps) == 6 * TINY.num_steps - 2
+    assert not list((tmp_path / "runs").glob("*.unfinished"))
     for run, result in by_run(record).items():
         assert result["metrics"] == by_run(finished.record)[run]["metrics"]
 

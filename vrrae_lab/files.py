@@ -6,7 +6,7 @@ Also where this package keeps what it can make or fetch again.
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -48,6 +48,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write `value` to `path` as indented JSON, atomically; NaN and infinity are refused, as JSON has neither."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The entries in which two settings differ, as text; empty if they agree."""
+    names = [name for name in dict.fromkeys([*there, *now]) if there.get(name) != now.get(name)]
+    return "; ".join(f"{name}: {there.get(name)} there, {now.get(name)} now" for name in names)
 
 
 def _umask() -> int:

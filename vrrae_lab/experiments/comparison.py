@@ -1,11 +1,13 @@
 """The engine of the experiments: several models, each trained from several seeds, evaluated, recorded, resumable.
 
 Each (model, seed) leaves a checkpoint and a small JSON file as soon as it is finished. Running the same command again
-finds them and trains only what is missing; a folder that holds runs of other settings is refused.
+finds them and trains only what is missing, from where a run was cut off; a folder that holds runs of other settings is
+refused. Where there are several devices, batches are spread over all of them.
 """
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,16 +16,18 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from vrrae_lab import checkpoint
 from vrrae_lab.experiments.optimizer import adabelief
 from vrrae_lab.experiments.record import environment
-from vrrae_lab.files import write_json
+from vrrae_lab.files import differences, write_json
 from vrrae_lab.losses import Loss, PaperReconstruction, PaperVariational
 from vrrae_lab.models import Autoencoder, build, freeze_basis, num_parameters
-from vrrae_lab.training import Callback, History, fit
+from vrrae_lab.training import Callback, Checkpoints, History, fit
 
 CURVE_POINTS = 128
+LEAST_BETWEEN_CHECKPOINTS = 100  # steps
 
 
 @dataclass(frozen=True)
@@ -169,11 +173,9 @@ def _finished_run(stem: Path, plan: Plan) -> dict[str, Any] | None:
             f"{path} is not the record of a run ({error}): remove it, and the run is made again"
         ) from error
     wanted = json.loads(json.dumps(dict(plan.settings)))  # tuples become lists, as in the file
-    differing = sorted(k for k in {*settings, *wanted} if settings.get(k) != wanted.get(k))
-    if differing:
-        differences = "; ".join(f"{k}: {settings.get(k)} there, {wanted.get(k)} now" for k in differing)
+    if other := differences(settings, wanted):
         raise ValueError(
-            f"{path.parent} holds runs of other settings ({differences}): "
+            f"{path.parent} holds runs of other settings ({other}): "
             "choose another folder with --out, or remove that one"
         )
     return result
@@ -185,22 +187,28 @@ def _train_and_evaluate(
     started = time.perf_counter()
     model_key, fit_key, evaluation_key = jax.random.split(jax.random.key(seed), 3)
     model = build(candidate.constructor, dict(candidate.arguments), key=model_key)
+    batch_size, unfinished = candidate.batch_size or plan.batch_size, stem.with_suffix(".unfinished")
+    mesh = _all_devices(batch_size)
+    every = max(LEAST_BETWEEN_CHECKPOINTS, plan.num_steps // 20)
+    checkpoints = Checkpoints(unfinished, every=every, keep=2) if every < plan.num_steps else None
     model, history = fit(
         model,
         plan.x_train,
         loss=candidate.loss,
         optimizer=adabelief(candidate.learning_rate or plan.learning_rate),
-        batch_size=candidate.batch_size or plan.batch_size,
+        batch_size=batch_size,
         num_steps=plan.num_steps,
         key=fit_key,
         callback=None if candidate.callback is None else candidate.callback(),
+        checkpoints=checkpoints,
+        mesh=mesh,
         progress=progress,
     )
     if history.stopped == "interrupted":
         raise KeyboardInterrupt
     metrics: dict[str, Any] = {}
     if history.stopped == "finished":
-        model = freeze_basis(model, plan.x_train)
+        model = freeze_basis(model, plan.x_train, mesh=mesh)
         metrics = plan.evaluate(model, evaluation_key)
     result = {
         "model": name,
@@ -217,7 +225,14 @@ def _train_and_evaluate(
         notes = {"experiment": plan.name, "model": name, "seed": seed, "settings": dict(plan.settings)}
         checkpoint.save(stem.with_suffix(".ckpt"), model, notes)
     write_json(stem.with_suffix(".json"), {"settings": dict(plan.settings), "result": result})
+    shutil.rmtree(unfinished, ignore_errors=True)
     return result
+
+
+def _all_devices(batch_size: int) -> Mesh | None:
+    """All devices if there are several and a batch can be split over them."""
+    devices = jax.devices()
+    return None if len(devices) == 1 or batch_size % len(devices) else Mesh(np.array(devices), ("batch",))
 
 
 def _convergence(history: History) -> dict[str, Any]:

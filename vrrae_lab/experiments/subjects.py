@@ -1,7 +1,7 @@
 """What an experiment trains on: images by name, with the sizes of the models and the training that go with them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -40,6 +40,7 @@ class Subject:
         num_steps: updates per run.
         vae_beta: weight of the KL divergence of models without an SVD, in the papers' loss.
         vrrae_beta: likewise of models with one.
+        held_out: the test images are taken from the end of the training split, as slices of CelebA have no others.
     """
 
     data: str
@@ -53,6 +54,7 @@ class Subject:
     num_steps: int
     vae_beta: float
     vrrae_beta: float
+    held_out: bool = False
 
     def images(self, data_dir: str | None = None, manual_dir: str | None = None) -> tuple[Dataset, Dataset]:
         """Training and test images; large sets as uint8, which `fit` and `encode` take, others as floats.
@@ -65,6 +67,9 @@ class Subject:
             return sources.bumps(self.num_train, self.image_size), sources.bumps_test(
                 self.num_test, self.image_size, key=key
             )
+        if self.held_out:
+            whole = self._load("train", self.num_train + self.num_test, data_dir, manual_dir)
+            return whole.take(self.num_train), _last(whole, self.num_test)
         train, test = (
             self._load(split, count, data_dir, manual_dir)
             for split, count in (("train", self.num_train), ("test", self.num_test))
@@ -101,6 +106,12 @@ class Subject:
         return narrow, {"shape": self.shape, "latent_size": self.latent_size, "rank": self.rank}
 
 
+def _last(images: Dataset, count: int) -> Dataset:
+    """The last ones."""
+    labels = None if images.labels is None else images.labels[-count:]
+    return replace(images, name=f"{images.name}_held_out", x=images.x[-count:], labels=labels)
+
+
 _SOURCES = {"celeba": "celeb_a"}  # where `data.load` has another name
 _IN_COLOUR = ("cifar10", "celeba")
 
@@ -129,8 +140,8 @@ _SUBJECTS: dict[str, tuple[Subject, Subject, Subject]] = {
     ),
     "celeba": (
         Subject("celeba", 160, 162_770, 19_962, 512, 186, 576, 1e-3, 2256, 1e-6, 1e-6),
-        Subject("celeba", 32, 400, 100, 512, 32, 64, 1e-3, 250, 1e-6, 1e-6),
-        Subject("celeba", 32, 100, 100, 8, 2, 16, 1e-3, 4, 1e-6, 1e-6),
+        Subject("celeba", 32, 400, 100, 512, 32, 64, 1e-3, 250, 1e-6, 1e-6, True),
+        Subject("celeba", 32, 100, 100, 8, 2, 16, 1e-3, 4, 1e-6, 1e-6, True),
     ),
 }
 NAMES = tuple(_SUBJECTS)

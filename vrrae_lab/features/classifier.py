@@ -6,7 +6,6 @@ models with each other; they are not FID, and not comparable with published ones
 """
 
 import hashlib
-import io
 import os
 from functools import partial
 from pathlib import Path
@@ -19,12 +18,13 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key, PyTree
 
-from vrrae_lab.batches import DataOrder, TrainingImages
+from vrrae_lab import array_file
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.features.labels import Targets, accuracy, targets
-from vrrae_lab.files import read_with_header, write_with_header
+from vrrae_lab.files import differences
 from vrrae_lab.models import Images, as_floats, check_images, in_batches
 from vrrae_lab.nets import ConvEncoder, Shape
+from vrrae_lab.training.batches import DataOrder, TrainingImages
 
 FORMAT = "vrrae_lab classifier 1"
 MOST_FOR_THE_SCALE = 2000  # training images
@@ -214,15 +214,13 @@ def save_classifier(path: str | os.PathLike[str], model: Classifier, notes: dict
     """
     if model.skill is None:
         raise ValueError("this classifier was not trained: there is nothing to keep")
-    buffer = io.BytesIO()
-    eqx.tree_serialise_leaves(buffer, model)
     sizes = {
         "shape": list(model.encoder.shape),
         "num_features": model.encoder.latent_size,
         "num_outputs": model.head.out_features,
     }
     header = {"format": FORMAT, "sizes": sizes, "skill": model.skill._asdict(), "notes": notes or {}}
-    write_with_header(path, header, buffer.getvalue())
+    array_file.write(path, model, header)
 
 
 def load_classifier(path: str | os.PathLike[str]) -> tuple[Classifier, dict[str, Any]]:
@@ -235,13 +233,12 @@ def load_classifier(path: str | os.PathLike[str]) -> tuple[Classifier, dict[str,
         FileNotFoundError: if there is no such file.
         ValueError: if the file is none of a classifier, is damaged, or does not fit this version of the package.
     """
-    header, arrays = read_with_header(path, FORMAT)
+    file = array_file.ArrayFile(path, "a classifier", FORMAT)
     try:
-        sizes = dict(header["sizes"])
+        sizes = dict(file.header["sizes"])
         make = partial(_untrained, tuple(sizes["shape"]), sizes["num_features"], sizes["num_outputs"])
-        like = eqx.filter_eval_shape(make, key=jax.random.key(0))
-        read = eqx.tree_deserialise_leaves(io.BytesIO(arrays), like)
-        return Classifier(read.encoder, read.head, Skill(**header["skill"])), header["notes"]
+        read = file.arrays(eqx.filter_eval_shape(make, key=jax.random.key(0)))
+        return Classifier(read.encoder, read.head, Skill(**file.header["skill"])), file.header["notes"]
     except (ValueError, TypeError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} does not fit this version of vrrae_lab: {error}") from error
 
@@ -279,9 +276,8 @@ def kept_classifier(
         save_classifier(path, model, notes)
         return model
     model, found = load_classifier(path)
-    differing = [f"{k}: {found.get(k)} there, {notes[k]} now" for k in notes if found.get(k) != notes[k]]
-    if differing:
-        raise ValueError(f"{path} holds a classifier of other settings ({'; '.join(differing)}): remove it")
+    if other := differences(found, notes):
+        raise ValueError(f"{path} holds a classifier of other settings ({other}): remove it")
     return model
 
 

@@ -19,6 +19,7 @@ import optax
 from jaxtyping import Array, Key, PyTree
 
 from vrrae_lab.array_file import ArrayFile, write
+from vrrae_lab.files import differences
 
 FORMAT = "vrrae_lab training checkpoint 1"
 PACKAGES = ("vrrae_lab", "jax", "jaxlib", "equinox", "optax")
@@ -141,12 +142,6 @@ def settings_of(
         },
         "callback": None if callback is None else f"{type(callback).__name__} every {callback.every} steps",
     }
-
-
-def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The entries in which two settings differ, as text; empty if they agree."""
-    names = [name for name in dict.fromkeys([*there, *now]) if there.get(name) != now.get(name)]
-    return "; ".join(f"{name}: {there.get(name)} there, {now.get(name)} now" for name in names)
 
 
 def _environment() -> dict[str, str]:
