@@ -118,9 +118,11 @@ def equinox_step(candidate: Candidate, x: np.ndarray) -> Callable[[], Any]:
     return _jitted_step(model, whole_batch_loss, x)
 
 
-def our_step(candidate: Candidate, x: np.ndarray) -> Callable[[], Any]:
-    """The loss and the parts of `fit`."""
-    model = build(candidate.constructor, dict(candidate.arguments), key=jax.random.key(0))
+def our_step(
+    candidate: Candidate, x: np.ndarray, change: Callable[[Autoencoder], Autoencoder] = lambda model: model
+) -> Callable[[], Any]:
+    """The loss and the parts of `fit`, of the model after a change."""
+    model = change(build(candidate.constructor, dict(candidate.arguments), key=jax.random.key(0)))
     return _jitted_step(model, our_loss(candidate), x)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import linear_nets
 
-from vrrae_lab import models, nets
+from vrrae_lab import checkpoint, losses, models, nets
 from vrrae_lab.bottlenecks import Activations, FixedBasis, Identity, LowRank, Variational, VariationalLowRank
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass
 from vrrae_lab.models import (
@@ -395,3 +395,39 @@ def test_in_batches_takes_posteriors_and_jax_arrays():
 def test_in_batches_of_nothing_is_refused():
     with pytest.raises(ValueError, match="there are no samples"):
         in_batches(lambda x: x, np.zeros((0, 3)))
+
+
+# ---- mixed precision
+
+
+def test_mixed_precision_rounds_the_networks_and_nothing_else(getkey):
+    """bfloat16 has 8 bits: outputs differ by about a percent, and all that is kept or handed on is float32."""
+    key = getkey()
+    with linear_nets():  # on a CPU, convolutions in bfloat16 take seconds
+        model = models.vrrae(SHAPE, latent_size=12, rank=3, key=key)
+    mixed = models.mixed_precision(model)
+    x = jax.random.normal(getkey(), (16, *SHAPE))
+    loss = losses.Variational(0.1)
+    (value, gradient), (expected, plain) = (
+        eqx.filter_value_and_grad(lambda m: loss(m, x, key=key)[0])(m) for m in (mixed, model)
+    )
+    assert value.dtype == jnp.float32 and 0 < abs(float(value / expected - 1)) < 0.02
+    arrays = jax.tree.leaves(eqx.filter(mixed, eqx.is_inexact_array))
+    assert all(leaf.dtype == jnp.float32 for leaf in [*arrays, *jax.tree.leaves(gradient)])
+    for ours, theirs in zip(jax.tree.leaves(gradient.decoder), jax.tree.leaves(plain.decoder), strict=True):
+        assert float(jnp.linalg.norm(ours - theirs)) < 0.1 * float(jnp.linalg.norm(theirs))
+    program = str(eqx.filter_make_jaxpr(lambda m: loss(m, x, key=key)[0])(mixed)[0])
+    rounded = [line for line in program.splitlines() if "bf16" in line]
+    assert any("dot_general" in line for line in rounded)
+    assert not any(name in line for line in rounded for name in ("eigh", "svd[", "exp ", "log ", "erf_inv"))
+
+
+def test_mixed_precision_is_there_once_and_saved_as_the_same_model(getkey, tmp_path):
+    model = models.vae((8, 8, 1), latent_size=3, key=getkey())
+    mixed = models.mixed_precision(model)
+    assert models.mixed_precision(mixed) is mixed
+    checkpoint.save(tmp_path / "mixed.ckpt", mixed)
+    found, _ = checkpoint.load(tmp_path / "mixed.ckpt")
+    assert jax.tree.structure(found) == jax.tree.structure(model)
+    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(model), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -31,6 +31,7 @@ from vrrae_lab.models.constructors import (
     vrrae,
 )
 from vrrae_lab.models.frozen import freeze_basis, is_frozen, num_parameters
+from vrrae_lab.models.precision import mixed_precision
 
 __all__ = [
     "BATCH",
@@ -55,6 +56,7 @@ __all__ = [
     "is_frozen",
     "long_ae",
     "lorae",
+    "mixed_precision",
     "num_parameters",
     "rrae",
     "rrae_vae",
