@@ -224,7 +224,7 @@ def test_table_names_the_features_the_floors_and_what_the_paper_prints(name: str
         if row["score"].startswith("Fréchet"):
             score = found["generation" if "generated" in row["score"] else "interpolation"]
             assert row["ours"] == f"{score['frechet_distance']:.2f}"
-            assert row["floor"] == f"{score['frechet_floor'][0]:.2f}"
+            assert row["floor"] == "{:.2f} ± {:.2f}".format(*score["frechet_floor"])
             assert row["kernel distance"] == f"{score['kernel_distance']:.3f}"
             assert row["standard error"] == f"{score['kernel_distance_error']:.3f}"
         elif "squared" in row["score"]:
@@ -296,6 +296,7 @@ def test_full_settings_are_the_papers_and_reduced_ones_say_so() -> None:
         assert (kind().num_generated, kind().num_pairs * image_sets.POINTS_BETWEEN) == (1250, 1250)
         fast = kind.fast()
         assert fast.reductions() and fast.num_generated == 1250 and fast.settings()["data"] == name
+        assert (fast.settings()["num_steps"], kind.tiny().settings()["num_steps"]) == (600, 4)
     assert "classifier_steps 400 instead of 3000" in CelebA.fast().reductions()
     assert "image_size 32 instead of 160" in CelebA.fast().reductions()
 
