@@ -301,6 +301,19 @@ def test_full_settings_are_the_papers_and_reduced_ones_say_so() -> None:
     assert "image_size 32 instead of 160" in CelebA.fast().reductions()
 
 
+@pytest.mark.usefixtures("synthetic")
+def test_reduced_celeba_is_tested_with_training_images_kept_aside() -> None:
+    whole = synthetic_images("celeb_a", "train", 500, 32)
+    train, test = CelebA.fast().images()
+    np.testing.assert_array_equal(np.concatenate([train.x, test.x]), whole.x)
+    np.testing.assert_array_equal(np.concatenate([train.labels, test.labels]), whole.labels)
+    assert (len(train), len(test), test.name) == (400, 100, "celeb_a_train_kept_aside")
+    assert test.provenance["kept_aside"] == "images 401 on of the training split"
+    note = "test images kept aside from the training split"
+    assert note in CelebA.fast().reductions() and note not in CelebA().reductions() + Cifar10.fast().reductions()
+    assert not subjects.subject("celeba").test_from_training
+
+
 def test_losses_have_the_two_betas_of_the_set() -> None:
     for name, kind in KINDS.items():
         own = subjects.subject(name)

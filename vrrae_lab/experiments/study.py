@@ -88,7 +88,8 @@ class Study(ABC):
     def reductions(self) -> list[str]:
         """What is less, or other, than in the full setting on the same data."""
         own, full = self.settings(), replace(type(self)(), data=self.data).settings()
-        return [f"{key} {own[key]} instead of {full[key]}" for key in own if own[key] != full[key] and key != "extent"]
+        found = [f"{key} {own[key]} instead of {full[key]}" for key in own if own[key] != full[key] and key != "extent"]
+        return found + (["test images kept aside from the training split"] if self.subject.test_from_training else [])
 
     @abstractmethod
     def candidates(self, train: Dataset) -> dict[str, Candidate]:

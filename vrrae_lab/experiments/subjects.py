@@ -40,7 +40,6 @@ class Subject:
         num_steps: updates per run.
         vae_beta: weight of the KL divergence of models without an SVD, in the papers' loss.
         vrrae_beta: likewise of models with one.
-        held_out: the test images are taken from the end of the training split, as slices of CelebA have no others.
     """
 
     data: str
@@ -54,7 +53,6 @@ class Subject:
     num_steps: int
     vae_beta: float
     vrrae_beta: float
-    held_out: bool = False
 
     def images(self, data_dir: str | None = None, manual_dir: str | None = None) -> tuple[Dataset, Dataset]:
         """Training and test images; large sets as uint8, which `fit` and `encode` take, others as floats.
@@ -67,14 +65,26 @@ class Subject:
             return sources.bumps(self.num_train, self.image_size), sources.bumps_test(
                 self.num_test, self.image_size, key=key
             )
-        if self.held_out:
-            whole = self._load("train", self.num_train + self.num_test, data_dir, manual_dir)
-            return whole.take(self.num_train), _last(whole, self.num_test)
+        if self.test_from_training:
+            return self._divided(self._load("train", self.num_train + self.num_test, data_dir, manual_dir))
         train, test = (
             self._load(split, count, data_dir, manual_dir)
             for split, count in (("train", self.num_train), ("test", self.num_test))
         )
         return train, test
+
+    @property
+    def test_from_training(self) -> bool:
+        """Whether the test images are from the training split, kept aside: the slices of CelebA have no others."""
+        return self.data == "celeba" and self.num_train < _SUBJECTS[self.data][0].num_train
+
+    def _divided(self, images: Dataset) -> tuple[Dataset, Dataset]:
+        """The first images to train on, the rest to test with."""
+        labels = None if images.labels is None else images.labels[self.num_train :]
+        name = f"{images.name}_kept_aside"
+        about = images.provenance | {"kept_aside": f"images {self.num_train + 1} on of the training split"}
+        rest = replace(images, name=name, x=images.x[self.num_train :], labels=labels, provenance=about)
+        return images.take(self.num_train), rest
 
     def _load(self, split: str, count: int, data_dir: str | None, manual_dir: str | None) -> Dataset:
         large = count * math.prod(self.shape) > MOST_FLOATS
@@ -106,12 +116,6 @@ class Subject:
         return narrow, {"shape": self.shape, "latent_size": self.latent_size, "rank": self.rank}
 
 
-def _last(images: Dataset, count: int) -> Dataset:
-    """The last ones."""
-    labels = None if images.labels is None else images.labels[-count:]
-    return replace(images, name=f"{images.name}_held_out", x=images.x[-count:], labels=labels)
-
-
 _SOURCES = {"celeba": "celeb_a"}  # where `data.load` has another name
 _IN_COLOUR = ("cifar10", "celeba")
 
@@ -140,8 +144,8 @@ _SUBJECTS: dict[str, tuple[Subject, Subject, Subject]] = {
     ),
     "celeba": (
         Subject("celeba", 160, 162_770, 19_962, 512, 186, 576, 1e-3, 2256, 1e-6, 1e-6),
-        Subject("celeba", 32, 400, 100, 512, 32, 64, 1e-3, 250, 1e-6, 1e-6, True),
-        Subject("celeba", 32, 100, 100, 8, 2, 16, 1e-3, 4, 1e-6, 1e-6, True),
+        Subject("celeba", 32, 400, 100, 512, 32, 64, 1e-3, 250, 1e-6, 1e-6),
+        Subject("celeba", 32, 100, 100, 8, 2, 16, 1e-3, 4, 1e-6, 1e-6),
     ),
 }
 NAMES = tuple(_SUBJECTS)
