@@ -39,6 +39,7 @@ def synthetic_images(
     size: int | None = None,
     data_dir: str | None = None,
     manual_dir: str | None = None,
+    download: bool = True,
     dtype: type = np.float32,
 ) -> Dataset:
     """In place of `data.load`: noisy squares where the published sets have their images, with labels of the same kind.

@@ -350,6 +350,25 @@ def test_large_sets_stay_bytes_and_are_evaluated_in_part(tmp_path: Path, monkeyp
     assert tiny.figures(record, tmp_path).keys() == {"errors", "samples", "singular_values", "interpolations"}
 
 
+@pytest.mark.parametrize("kind", [Mnist, CelebA])  # CelebA's fast setting holds out its test images
+def test_network_is_used_only_if_it_may(kind: type[ImageSet], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def load(*arguments: Any, download: bool, **options: Any) -> Any:
+        asked.append(download)
+        return synthetic_images(*arguments, **options)
+
+    monkeypatch.setattr(data, "load", load)
+    for download in (True, False):
+        asked.clear()
+        dataclasses.replace(kind.tiny(), download=download).images()
+        assert asked and set(asked) == {download}
+    offline = dataclasses.replace(kind.tiny(), download=False)
+    assert offline.settings() == kind.tiny().settings() and not set(offline.reductions()) - set(
+        kind.tiny().reductions()
+    )
+
+
 @pytest.mark.usefixtures("synthetic")
 def test_other_sets_are_floats_and_used_whole() -> None:
     images, _ = Cifar10.tiny().images()

@@ -31,6 +31,7 @@ class Study(ABC):
         seed: the first seed.
         data_dir: see `vrrae_lab.data.load`.
         manual_dir: likewise.
+        download: likewise.
 
     Raises:
         ValueError: if there is no such data set.
@@ -47,6 +48,7 @@ class Study(ABC):
     seed: int = field(default=0, compare=False)
     data_dir: str | None = field(default=None, compare=False)
     manual_dir: str | None = field(default=None, compare=False)
+    download: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         subject(self.data)
@@ -78,7 +80,7 @@ class Study(ABC):
         Raises:
             DataUnavailableError: if they are neither on this machine nor to be downloaded.
         """
-        return self.subject.images(self.data_dir, self.manual_dir)
+        return self.subject.images(self.data_dir, self.manual_dir, self.download)
 
     def settings(self) -> dict[str, Any]:
         """What decides each run, with the subject's numbers in place of its name alone; JSON-ready."""

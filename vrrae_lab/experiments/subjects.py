@@ -54,8 +54,12 @@ class Subject:
     vae_beta: float
     vrrae_beta: float
 
-    def images(self, data_dir: str | None = None, manual_dir: str | None = None) -> tuple[Dataset, Dataset]:
+    def images(
+        self, data_dir: str | None = None, manual_dir: str | None = None, download: bool = True
+    ) -> tuple[Dataset, Dataset]:
         """Training and test images; large sets as uint8, which `fit` and `encode` take, others as floats.
+
+        Args: see `vrrae_lab.data.load`.
 
         Raises:
             DataUnavailableError: if they are neither on this machine nor to be downloaded.
@@ -66,9 +70,9 @@ class Subject:
                 self.num_test, self.image_size, key=key
             )
         if self.test_from_training:
-            return self._divided(self._load("train", self.num_train + self.num_test, data_dir, manual_dir))
+            return self._divided(self._load("train", self.num_train + self.num_test, data_dir, manual_dir, download))
         train, test = (
-            self._load(split, count, data_dir, manual_dir)
+            self._load(split, count, data_dir, manual_dir, download)
             for split, count in (("train", self.num_train), ("test", self.num_test))
         )
         return train, test
@@ -86,7 +90,7 @@ class Subject:
         rest = replace(images, name=name, x=images.x[self.num_train :], labels=labels, provenance=about)
         return images.take(self.num_train), rest
 
-    def _load(self, split: str, count: int, data_dir: str | None, manual_dir: str | None) -> Dataset:
+    def _load(self, split: str, count: int, data_dir: str | None, manual_dir: str | None, download: bool) -> Dataset:
         large = count * math.prod(self.shape) > MOST_FLOATS
         as_bytes: dict[str, Any] = {"dtype": np.uint8} if large else {}
         return sources.load(
@@ -96,6 +100,7 @@ class Subject:
             size=self.image_size,
             data_dir=data_dir,
             manual_dir=manual_dir,
+            download=download,
             **as_bytes,
         )
 
