@@ -7,10 +7,13 @@ from scipy.special import logsumexp
 from vrrae_lab.density import KernelDensity
 from vrrae_lab.exercises import (
     check_active_units,
+    check_beta_per_sample,
     check_collapse_threshold,
+    check_dropped_energy,
     check_effective_rank,
     check_gauge,
     check_leave_one_out,
+    check_majority_accuracy,
     check_smallest_rank,
 )
 
@@ -188,3 +191,87 @@ def test_leave_one_out_accepts_right_answers(capsys):
 def test_leave_one_out_says_what_is_wrong(answer, hint):
     with pytest.raises(AssertionError, match=hint):
         check_leave_one_out(answer)
+
+
+def weight(beta, percent, squared_norm, batch_size):
+    return beta * percent / 100 * batch_size * squared_norm / 50
+
+
+def test_beta_per_sample_accepts_the_right_answer(capsys):
+    check_beta_per_sample(weight)
+    assert "Right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda b, e, n, size: np.full(3, weight(b, e, n, size)), "one number"),
+        (lambda b, e, n, size: weight(b, 100 * e, n, size), "in percent"),
+        (lambda b, e, n, size: weight(b, e, n, 1), "whole batch"),
+        (lambda b, e, n, size: weight(b, e**2 / 100, n, size), "do not square"),
+        (lambda b, e, n, size: weight(b, 100, n, size), "without the error"),
+        (lambda b, e, n, size: b * e / 100 * np.sqrt(size * n) / 50, "no root"),
+        (lambda b, e, n, size: weight(b, e, n, size) / 2, "factor of two"),
+        (lambda b, e, n, size: 50 * weight(b, e, n, size), "= 4, not 200"),
+        (lambda b, e, n, size: weight(2, e, n, size), "twice the weight"),
+    ],
+)
+def test_beta_per_sample_says_what_is_wrong(answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        check_beta_per_sample(answer)
+
+
+def dropped(latents, rank, power=2):
+    energy = np.linalg.svd(latents, compute_uv=False) ** power
+    return energy[rank:].sum() / energy.sum()
+
+
+def test_dropped_energy_accepts_right_answers(capsys):
+    check_dropped_energy(dropped)
+    check_dropped_energy(lambda y, rank: 1 - np.sort(np.linalg.eigvalsh(y @ y.T))[::-1][:rank].sum() / np.sum(y**2))
+    assert capsys.readouterr().out.count("Right") == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda latents, rank: np.linalg.svd(latents, compute_uv=False)[rank:], "one number"),
+        (lambda latents, rank: 1 - dropped(latents, rank), "the rest"),
+        (lambda latents, rank: dropped(latents, rank, 1), "the sum of σ²"),
+        (lambda latents, rank: dropped(latents, rank) * np.sum(latents**2), "divide it"),
+        (lambda latents, rank: dropped(latents, rank + 1), "number 0"),
+        (lambda latents, rank: dropped(latents, rank - 1) / dropped(latents, rank - 1), "drop all"),
+        (lambda latents, rank: 0.5, "5/21"),
+        (lambda latents, rank: dropped(latents, 1), "1/21"),
+        (lambda latents, rank: max(dropped(latents, rank), 1 / 21), "at most four"),
+    ],
+)
+def test_dropped_energy_says_what_is_wrong(answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        check_dropped_energy(answer)
+
+
+def majority(train, test):
+    return 100 * np.mean(test == (train.mean(axis=0) > 0.5))
+
+
+def test_majority_accuracy_accepts_the_right_answer(capsys):
+    check_majority_accuracy(majority)
+    assert "Right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda train, test: 100 * np.mean(test == (train.mean(axis=0) > 0.5), axis=0), "one number"),
+        (lambda train, test: majority(test, test), "not in the test"),
+        (lambda train, test: 100 * np.mean(test == (train.mean() > 0.5)), "axis 0"),
+        (lambda train, test: majority(train, test) / 100, "not a share"),
+        (lambda train, test: majority(train, train), "of the test images"),
+        (lambda train, test: 100 * np.mean((test == (train.mean(axis=0) > 0.5)).all(axis=1)), "one by one"),
+        (lambda train, test: 50.0, "41.7 %, not 50 %"),
+    ],
+)
+def test_majority_accuracy_says_what_is_wrong(answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        check_majority_accuracy(answer)

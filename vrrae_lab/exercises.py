@@ -121,6 +121,88 @@ def check_gauge(answer: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
     print("Right: zero for the prior, and for what has its mean square and mean variance.")
 
 
+def check_beta_per_sample(answer: Callable[[float, float, float, int], float]) -> None:
+    """Notebook 07: what a β of the papers' loss is in the loss per sample and in nats (claim 17).
+
+    Args:
+        answer: maps β, a relative error in percent, the mean of an image's squared norm and a batch size to the weight
+            that the KL divergence has beside the squared error of an image.
+
+    Raises:
+        AssertionError: with a hint, if the answer is wrong.
+    """
+    beta, percent, squared_norm, batch_size = 2.0, 25.0, 10.0, 40
+    # ‖X‖² = 400 and ‖X̂ - X‖ = ‖X‖ / 4, so the weight is 2 · 100 / 50
+    found = answer(beta, percent, squared_norm, batch_size)
+    assert np.ndim(found) == 0, f"one number is wanted, but the answer has shape {np.shape(found)}"
+    assert abs(found - 400) > 1e-6, "the error is given in percent: divide it by 100"
+    assert abs(found - 0.1) > 1e-6, "‖X‖² is that of the whole batch: batch_size times that of one image"
+    assert abs(found - 1) > 1e-6, "‖X̂ - X‖ is the error times ‖X‖, not times its square: do not square the error"
+    assert abs(found - 16) > 1e-6, "that is without the error: ‖X̂ - X‖ is a quarter of ‖X‖ here"
+    assert abs(found - 0.2) > 1e-6, "‖X̂ - X‖ · ‖X‖ has the dimension of ‖X‖², which is given: take no root of it"
+    assert abs(found - 2) > 1e-6, "divide by 50, not by 100: the gradient of a square has a factor of two"
+    assert abs(found - 4) < 1e-6, (
+        f"β = 2, 25 % error and 40 images of squared norm 10 give 2 · (0.25 · 400) / 50 = 4, not {found:.4g}"
+    )
+    assert abs(answer(2 * beta, percent, squared_norm, batch_size) - 8) < 1e-6, "twice the β is twice the weight"
+    print("Right: the weight grows with the batch, and shrinks as the model learns.")
+
+
+def check_dropped_energy(answer: Callable[[np.ndarray, int], float]) -> None:
+    """Notebook 08: the share of the energy of a batch of latents that a truncated SVD drops.
+
+    Args:
+        answer: maps latents (batch, latent_size) and a rank to a number from 0 to 1.
+
+    Raises:
+        AssertionError: with a hint, if the answer is wrong.
+    """
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))
+    latents = np.zeros((4, 5))
+    latents[:3] = np.array([4.0, 2.0, 1.0])[:, None] * rotation[:3]
+    # squares 16, 4, 1 of 21
+    found = answer(latents, 1)
+    assert np.ndim(found) == 0, f"one number is wanted, but the answer has shape {np.shape(found)}: sum what is dropped"
+    assert abs(found - 16 / 21) > 1e-6, "that is the share that is kept: the dropped one is the rest"
+    assert abs(found - 3 / 7) > 1e-6, "that is right for sums of σ; the energy is the sum of σ²"
+    assert abs(found - 5) > 1e-6, "that is the energy that is dropped: divide it by all of it"
+    assert abs(found - 1 / 21) > 1e-6, "rank 1 keeps one direction, but you keep two: the first is number 0"
+    assert found != 1, "rank 1 keeps the largest direction, but you drop all: slice from rank on"
+    assert abs(found - 5 / 21) < 1e-6, f"σ = (4, 2, 1) and rank 1 drop 5/21 = {5 / 21:.3f}, not {found:.3g}"
+    found = answer(latents, 2)
+    assert abs(found - 1 / 21) < 1e-6, f"σ = (4, 2, 1) and rank 2 drop 1/21 = {1 / 21:.3f}, not {found:.3g}"
+    assert abs(answer(latents, 4)) < 1e-6, "four images have at most four directions, so rank 4 drops nothing"
+    print("Right: what is left of the energy after the first directions.")
+
+
+def check_majority_accuracy(answer: Callable[[np.ndarray, np.ndarray], float]) -> None:
+    """Notebook 09: how many labels are right, in percent, if each attribute is always given its most frequent value.
+
+    Args:
+        answer: maps labels of training images and of test images, both (images, attributes) of 0 and 1, to a number
+            from 0 to 100.
+
+    Raises:
+        AssertionError: with a hint, if the answer is wrong.
+    """
+    train = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0]])
+    test = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0], [0, 1, 1]])
+    # always (1, 0, 0): right for 1, 1 and 3 of 4 test images
+    found = answer(train, test)
+    assert np.ndim(found) == 0, f"one number is wanted, but the answer has shape {np.shape(found)}: average all labels"
+    assert abs(found - 100 * 9 / 12) > 1e-6, "the most frequent value is that in the training labels, not in the test"
+    assert abs(found - 100 * 7 / 12) > 1e-6, (
+        "you give every attribute the same value, but each has its own most frequent one: average the columns, axis 0"
+    )
+    assert abs(found - 5 / 12) > 1e-6, "percent are wanted, not a share"
+    assert abs(found - 100 * 10 / 12) > 1e-6, "the labels that count are those of the test images"
+    assert abs(found) > 1e-6, "all three attributes are right at once for no image here; count the labels one by one"
+    assert abs(found - 100 * 5 / 12) < 1e-6, (
+        f"always (1, 0, 0) is right for 5 of the 12 test labels, 41.7 %, not {found:.3g} %"
+    )
+    print("Right: what no classifier should fall below.")
+
+
 def check_effective_rank(answer: Callable[[np.ndarray], float]) -> None:
     """Notebook 10: how many directions are in use (Roy & Vetterli, *The effective rank*, EUSIPCO 2007)?
 
