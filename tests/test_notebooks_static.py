@@ -19,17 +19,23 @@ def test_committed_notebook_may_be_committed(path):
     assert notebooks.problems(path) == []
 
 
+def test_notebooks_of_image_sets_are_there():
+    names = {path.stem for path in notebooks.NOTEBOOKS.glob("*.ipynb")}
+    assert {"07_mnist", "08_cifar10", "09_celeba"} == set(notebooks.ON_A_TPU) <= names
+    assert {"09_celeba"} == set(notebooks.WITHOUT_PICTURES) <= names
+
+
 @pytest.fixture
 def write(tmp_path):
     """Write a notebook of the given code cells that has all a committed one should have."""
 
-    def write(*sources, **metadata):
-        nb = new_notebook(cells=[new_markdown_cell("A title")] + [new_code_cell(source) for source in sources])
+    def write(*sources, name="x", title="A title", **metadata):
+        nb = new_notebook(cells=[new_markdown_cell(title)] + [new_code_cell(source) for source in sources])
         notebooks.clean(nb)
         nb.metadata["vrrae_lab"] = {"cells_sha256": notebooks.cells_sha256(nb)}
         nb.metadata.update(metadata)
-        nbformat.write(nb, tmp_path / "x.ipynb")
-        return tmp_path / "x.ipynb"
+        nbformat.write(nb, tmp_path / f"{name}.ipynb")
+        return tmp_path / f"{name}.ipynb"
 
     return write
 
@@ -89,6 +95,69 @@ def test_execution_count_is_noticed(write):
 
 def test_notebook_that_names_no_kernel_is_noticed(write):
     assert notebooks.problems(write("assert True", kernelspec={})) == ["it names no python3 kernel"]
+
+
+def test_badge_opens_the_notebook_on_colab():
+    badge = notebooks.colab_badge("07_mnist")
+    assert badge.endswith(
+        "https://colab.research.google.com/github/vrrae-lab/vrrae_lab/blob/main/notebooks/07_mnist.ipynb)"
+    )
+
+
+def test_notebook_for_a_tpu_has_a_badge_and_asks_for_one(write):
+    title = f"{notebooks.colab_badge('07_mnist')}\n# A title"
+    colab = {"gpuType": "V5E1", "provenance": []}
+    path = write("assert True", name="07_mnist", title=title, accelerator="TPU", colab=colab)
+    assert notebooks.problems(path) == []
+    _edit(path, notebooks.clean)
+    assert notebooks.problems(path) == []
+    _edit(path, lambda nb: nb.cells[0].update(source=notebooks.colab_badge("08_cifar10")))
+    assert notebooks.problems(path) == ["its first cell has no badge for Colab"]
+    for metadata in ({}, {"accelerator": "GPU", "colab": colab}, {"accelerator": "TPU", "colab": {"provenance": []}}):
+        path = write("assert True", name="07_mnist", title=title, **metadata)
+        assert notebooks.problems(path) == ["its metadata ask Colab for no TPU"]
+
+
+def _chart(kind, **layout):
+    chart = {"data": [{"type": kind}], "layout": layout}
+    return {"application/vnd.plotly.v1+json": chart, "image/png": "a picture of it"}
+
+
+@pytest.mark.parametrize(
+    ("data", "pictured"),
+    [
+        ({"text/plain": "42"}, False),
+        (_chart("bar"), False),
+        (_chart("scatter"), False),
+        (_chart("image"), True),
+        (_chart("heatmap"), True),
+        (_chart("bar", images=[{"source": "face.png"}]), True),
+        ({"application/vnd.plotly.v1+json": {"data": [{"marker": {"x": "data:image/png;base64,"}}]}}, True),
+        ({"image/png": "a face"}, True),
+        ({"image/jpeg": "a face"}, True),
+        ({"image/svg+xml": "a face"}, True),
+        ({"text/html": "<img src='face.png'>"}, True),
+        ({"text/markdown": "![](data:image/png;base64,)"}, True),
+    ],
+)
+def test_pictures_are_told_from_charts(data, pictured):
+    nb = new_notebook(cells=[new_code_cell("1", outputs=[new_output("display_data", data=data)])])
+    assert notebooks.has_pictures(nb) == pictured
+
+
+def test_pictures_in_prose_are_noticed():
+    assert notebooks.has_pictures(new_notebook(cells=[new_markdown_cell("![](data:image/png;base64,)")]))
+    attached = new_markdown_cell("![](attachment:x.png)", attachments={"x.png": {"image/png": ""}})
+    assert notebooks.has_pictures(new_notebook(cells=[attached]))
+
+
+def test_faces_are_kept_out_of_the_notebook_of_celeba(write):
+    title = notebooks.colab_badge("09_celeba")
+    path = write("assert True", name="09_celeba", title=title, **notebooks.TPU_METADATA)
+    assert notebooks.problems(path) == []
+    face = new_output("display_data", data={"image/png": ""})
+    _edit(path, lambda nb: nb.cells[1].update(outputs=[face]))
+    assert notebooks.problems(path) == ["it shows pictures that may not be passed on"]
 
 
 def test_run_stores_what_teaches_and_drops_the_rest(write, monkeypatch, capsys):

@@ -25,6 +25,19 @@ MAX_LINES = 20
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # What JupyterLab itself writes, so that opening and saving a notebook there does not change it.
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+# For Colab: where the badges lead, which notebooks have one, and what makes it give them a TPU.
+REPOSITORY = "vrrae-lab/vrrae_lab"
+ON_A_TPU = ("07_mnist", "08_cifar10", "09_celeba")
+TPU_METADATA = {"accelerator": "TPU", "colab": {"gpuType": "V5E1", "provenance": []}}
+# The terms of these data sets do not let their pictures be passed on.
+WITHOUT_PICTURES = ("09_celeba",)
+CHARTS = ("bar", "scatter")
+
+
+def colab_badge(name: str) -> str:
+    """A picture in Markdown that opens the notebook `name` on Colab."""
+    address = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks/{name}.ipynb"
+    return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
 
 
 def code_cells(nb: NotebookNode) -> list[NotebookNode]:
@@ -84,6 +97,7 @@ def problems(path: Path) -> list[str]:
     cells, outputs = code_cells(nb), _outputs(nb)
     longest = max((len(cell.source.splitlines()) for cell in cells), default=0)
     size = path.stat().st_size
+    on_a_tpu = path.stem in ON_A_TPU
     complaints = {
         f"it has {size:,} bytes, at most {MAX_BYTES:,}": size > MAX_BYTES,
         f"a code cell has {longest} lines, at most {MAX_LINES}": longest > MAX_LINES,
@@ -92,8 +106,29 @@ def problems(path: Path) -> list[str]:
         "it holds widget state or views": "widgets" in nb.metadata or any(map(_is_widget, outputs)),
         "it holds execution counts": any(item.get("execution_count") for item in [*cells, *outputs]),
         "its outputs are older than its code": nb.metadata.get("vrrae_lab", {}).get("cells_sha256") != cells_sha256(nb),
+        "its first cell has no badge for Colab": on_a_tpu and colab_badge(path.stem) not in nb.cells[0].source,
+        "its metadata ask Colab for no TPU": on_a_tpu and not TPU_METADATA.items() <= nb.metadata.items(),
+        "it shows pictures that may not be passed on": path.stem in WITHOUT_PICTURES and has_pictures(nb),
     }
     return [complaint for complaint, holds in complaints.items() if holds]
+
+
+def has_pictures(nb: NotebookNode) -> bool:
+    """Whether `nb` may show an image of the data: anything but text, and charts of bars, lines and points."""
+    attached = any(cell.get("attachments") for cell in nb.cells)
+    return attached or any("data:image" in cell.source for cell in nb.cells) or any(map(_is_picture, _outputs(nb)))
+
+
+def _is_picture(output: NotebookNode) -> bool:
+    found = output.get("data", {})
+    # A PNG beside a chart is the same chart, drawn by `run`.
+    chart = found.get("application/vnd.plotly.v1+json")
+    if chart is not None:
+        pictured = {trace.get("type", "scatter") for trace in chart["data"]} - set(CHARTS)
+        return bool(pictured) or bool(chart.get("layout", {}).get("images")) or "data:image" in str(chart)
+    return any(kind.startswith("image/") for kind in found) or any(
+        mark in str(output) for mark in ("data:image", "<img", ";base64,")
+    )
 
 
 def main(arguments: list[str]) -> int:
