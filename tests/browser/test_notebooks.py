@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
         "03_bump_collapse",
         "04_singular_values_and_beta",
         "06_aggregate_posterior",
+        "07_mnist",
         "10_ablations_and_zoo",
     ],
 )
@@ -24,4 +25,11 @@ def test_moving_the_first_slider_changes_the_first_picture(page, address, name):
     before = rig.settled_pixels(page)
     rig.move_slider(page)
     rig.wait_for_new_pixels(page, before)
+    rig.save_screenshot(page, name)
+
+
+@pytest.mark.parametrize("name", ["08_cifar10", "09_celeba"])
+def test_notebook_without_sliders_runs_from_top_to_bottom(page, address, name):
+    rig.open_notebook(page, address, f"{name}.ipynb")
+    rig.run_all(page)
     rig.save_screenshot(page, name)
