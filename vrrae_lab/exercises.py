@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vrrae_lab.experiments.evaluation import effective_rank
+
 
 def check_active_units(answer: Callable[[np.ndarray], np.ndarray]) -> None:
     """Notebook 03: which coefficients are active (Burda, Grosse & Salakhutdinov, arXiv 1509.00519, section 5)?
@@ -224,7 +226,7 @@ def check_effective_rank(answer: Callable[[np.ndarray], float]) -> None:
     )
     assert abs(zeros - 2) < 1e-6, f"two equal values and a zero are two directions in use, not {zeros:.3g}"
     assert abs(scaled - unequal) < 1e-6, "ten times the singular values changed the answer: divide them by their sum"
-    wanted, of_squares = (_exponential_entropy(np.array(shares)) for shares in ((0.75, 0.25), (0.9, 0.1)))
+    wanted, of_squares = (effective_rank(np.array(values)) for values in ((3.0, 1.0), (9.0, 1.0)))
     assert abs(unequal - of_squares) > 1e-6, "the shares are those of σ, not of σ²"
     assert abs(unequal - wanted) < 1e-6, (
         f"σ = (3, 1) has shares 3/4 and 1/4 and effective rank 1.755, not {unequal:.4g}"
@@ -288,7 +290,3 @@ def _left_out(points: np.ndarray, bandwidth: float) -> tuple[np.ndarray, dict[st
             np.log((kernels**2).sum(axis=1) - 1) - np.log(2) - normaliser,
         ),
     }
-
-
-def _exponential_entropy(shares: np.ndarray) -> float:
-    return float(np.exp(-(shares * np.log(shares)).sum()))
