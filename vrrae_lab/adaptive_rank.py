@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vrrae_lab.bottlenecks import AdaptiveBasis
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.losses import Loss
 from vrrae_lab.models import Autoencoder
 
@@ -62,9 +63,8 @@ class AdaptiveRank:
         Raises:
             ValueError: if a number is out of its range.
         """
-        for name, value in (("every", every), ("patience", patience)):
-            if value < 1:
-                raise ValueError(f"{name} = {value}: use 1 or more")
+        check_at_least(1, "every", every)
+        check_at_least(1, "patience", patience)
         if not 0 < tolerance < 1:
             raise ValueError(f"tolerance = {tolerance}: use a fraction of the loss, between 0 and 1")
         if not good_enough >= 0:

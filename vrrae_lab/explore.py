@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.models import Autoencoder, Images, in_batches
 
 
@@ -41,8 +42,7 @@ def generate(
         ValueError: if a number is below 1, there are fewer training images than components, the model's basis is not
             frozen, or the coefficients are not finite.
     """
-    if num_images < 1:
-        raise ValueError(f"num_images = {num_images}: use 1 or more")
+    check_at_least(1, "num_images", num_images)
     if not 1 <= num_components <= len(x_train):
         raise ValueError(f"num_components = {num_components}: use 1 to {len(x_train)}, the number of training images")
     z = sample_mixture(coefficients(model, x_train), num_images, num_components=num_components, key=key)

@@ -16,6 +16,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.convolution import Convolution, TransposedConvolution
 from vrrae_lab.microbatch import microbatch_map
 
@@ -132,5 +133,4 @@ def _check_sizes(shape: Shape, latent_size: int) -> None:
             f"shape = {shape}: images are (height, width, channels), at least 4×4 pixels and 1 channel; "
             "add a last axis to grey images with x[..., None]"
         )
-    if latent_size < 1:
-        raise ValueError(f"latent_size = {latent_size}: use 1 or more")
+    check_at_least(1, "latent_size", latent_size)

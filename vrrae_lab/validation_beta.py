@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.losses import AggregateMatching, Loss
 from vrrae_lab.models import Autoencoder, Images, as_floats, check_images, in_batches
 
@@ -60,8 +61,7 @@ class ValidationBeta:
         """
         if len(x) == 0:
             raise ValueError("there are no validation images: give one or more")
-        if every < 1:
-            raise ValueError(f"every = {every}: use 1 or more")
+        check_at_least(1, "every", every)
         if not largest > 0:
             raise ValueError(f"largest = {largest}: use a positive weight")
         self.every = every

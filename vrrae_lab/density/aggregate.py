@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.density.blocks import check_finite, check_queries, map_blocks
 from vrrae_lab.gaussian import DiagonalGaussian
 
@@ -29,8 +30,7 @@ class AggregatePosterior(eqx.Module):
     def __check_init__(self) -> None:
         if self.posterior.mean.ndim != 2 or self.posterior.mean.size == 0:
             raise ValueError(f"the means have shape {self.posterior.mean.shape}: give one row per sample, at least one")
-        if self.block_size < 1:
-            raise ValueError(f"block_size = {self.block_size}: use 1 or more")
+        check_at_least(1, "block_size", self.block_size)
         check_finite("means", self.posterior.mean)
         check_finite("log variances", self.posterior.log_variance)
 

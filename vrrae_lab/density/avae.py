@@ -15,6 +15,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.checks import check_at_least
+
 MOST_NUMBERS = 500_000_000  # in one array
 
 
@@ -90,7 +92,8 @@ def avae_bandwidth(
     Raises:
         ValueError: if a number is too small, or the matrix would take more than 2 GB.
     """
-    check_sizes({"latent_size": latent_size, "num_centres": num_centres, "num_queries": num_queries})
+    for name, value in (("latent_size", latent_size), ("num_centres", num_centres), ("num_queries", num_queries)):
+        check_at_least(1, name, value)
     if num_trials < 2:
         raise ValueError(
             f"num_trials = {num_trials}: use 2 or more, or there is no telling how far to trust the result"
@@ -102,13 +105,6 @@ def avae_bandwidth(
         )
     keys = jax.random.split(key, num_trials)
     return AvaeBandwidth(tuple(_trial(latent_size, num_centres, num_queries, key=k) for k in keys))
-
-
-def check_sizes(sizes: dict[str, int]) -> None:
-    """Raise where one of the numbers, given by name, is below 1."""
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{name} = {value}: use 1 or more")
 
 
 def _trial(latent_size: int, num_centres: int, num_queries: int, *, key: Key[Array, ""]) -> float:

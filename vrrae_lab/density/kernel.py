@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.density.blocks import check_finite, check_queries, map_blocks
 from vrrae_lab.gaussian import LOG_2_PI
 
@@ -53,8 +54,7 @@ class KernelDensity(eqx.Module):
         self.block_size = block_size
         if self.points.ndim != 2 or self.points.size == 0:
             raise ValueError(f"the points have shape {self.points.shape}: give one row per point, and at least one")
-        if block_size < 1:
-            raise ValueError(f"block_size = {block_size}: use 1 or more")
+        check_at_least(1, "block_size", block_size)
         check_finite("points", self.points)
         if not isinstance(self.bandwidth, jax.core.Tracer) and not 0 < self.bandwidth < math.inf:
             raise ValueError(f"bandwidth = {self.bandwidth}: a kernel's standard deviation is positive and finite")

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from vrrae_lab.density.avae import check_sizes
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.density.search import best_bandwidth
 
 NUM_RADII, NUM_DISTANCES = 40, 400
@@ -46,7 +46,8 @@ def exact_avae_bandwidth(latent_size: int, num_centres: int) -> float:
     Raises:
         ValueError: if a number is outside its range.
     """
-    check_sizes({"latent_size": latent_size, "num_centres": num_centres})
+    check_at_least(1, "latent_size", latent_size)
+    check_at_least(1, "num_centres", num_centres)
     for name, value, most in (("latent_size", latent_size, 1000), ("num_centres", num_centres, 1_000_000)):
         if value > most:
             raise ValueError(f"{name} = {value}: the quadrature is accurate up to {most}; simulate with avae_bandwidth")

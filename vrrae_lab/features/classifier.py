@@ -19,6 +19,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from vrrae_lab import array_file
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.features.labels import Targets, accuracy, targets
 from vrrae_lab.files import differences
@@ -129,8 +130,7 @@ def train_classifier(
             longer finite.
     """
     for what, value in (("num_steps", num_steps), ("batch_size", batch_size), ("num_features", num_features)):
-        if value < 1:
-            raise ValueError(f"{what} = {value}: use 1 or more")
+        check_at_least(1, what, value)
     answers = targets(train, test)
     model_key, order_key = jax.random.split(key)
     model = _untrained(train.shape, num_features, answers.num_outputs, key=model_key)

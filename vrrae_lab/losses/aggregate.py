@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.density import AggregatePosterior, KernelDensity
 from vrrae_lab.gaussian import LOG_2_PI, DiagonalGaussian, Posterior
 from vrrae_lab.losses.variational import Convention, Reconstruction, Terms, checked_weight
@@ -61,8 +62,7 @@ class AggregateMatching(eqx.Module):
         self.bandwidth = checked_weight("bandwidth", bandwidth)
         if not isinstance(bandwidth, jax.core.Tracer) and bandwidth == 0:
             raise ValueError("bandwidth = 0: a kernel's standard deviation is positive")
-        if num_centres < 1:
-            raise ValueError(f"num_centres = {num_centres}: use 1 or more")
+        check_at_least(1, "num_centres", num_centres)
         self.num_centres, self.reconstruction = num_centres, reconstruction
 
     def __call__(

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab.metrics.inputs import Estimate, Rows, RowsX, RowsY, Spread, as_pair, as_rows, check_at_least
+from vrrae_lab.checks import check_at_least
+from vrrae_lab.metrics.inputs import Estimate, Rows, RowsX, RowsY, Spread, as_pair, as_rows
 from vrrae_lab.randomness import generator
 
 

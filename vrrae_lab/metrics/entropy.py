@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from vrrae_lab import density
-from vrrae_lab.metrics.inputs import Estimate, Rows, Spread, as_rows, check_at_least
+from vrrae_lab.checks import check_at_least
+from vrrae_lab.metrics.inputs import Estimate, Rows, Spread, as_rows
 from vrrae_lab.randomness import generator
 
 

@@ -63,13 +63,3 @@ def as_pair(
         dimensions = f"{names[0]} has dimension {rows[0].shape[1]} and {names[1]} {rows[1].shape[1]}"
         raise ValueError(f"{dimensions}: give samples of one space")
     return rows
-
-
-def check_at_least(least: int, name: str, value: int) -> None:
-    """Refuse a number that is too small.
-
-    Raises:
-        ValueError: if `value` is less than `least`.
-    """
-    if value < least:
-        raise ValueError(f"{name} = {value}: use {least} or more")

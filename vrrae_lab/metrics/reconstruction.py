@@ -7,7 +7,7 @@ papers.
 import numpy as np
 from jaxtyping import Array, Float
 
-from vrrae_lab.metrics.inputs import check_at_least
+from vrrae_lab.checks import check_at_least
 
 Samples = Float[np.ndarray, "batch ..."] | Float[Array, "batch ..."]
 TrainingSamples = Float[np.ndarray, "train_batch ..."] | Float[Array, "train_batch ..."]

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab.metrics.inputs import RowsX, RowsY, as_pair, check_at_least
+from vrrae_lab.checks import check_at_least
+from vrrae_lab.metrics.inputs import RowsX, RowsY, as_pair
 from vrrae_lab.randomness import generator
 
 

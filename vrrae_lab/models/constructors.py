@@ -27,6 +27,7 @@ from vrrae_lab.bottlenecks import (
     Variational,
     VariationalLowRank,
 )
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.models.autoencoder import Autoencoder, Recipe
 from vrrae_lab.nets import ConvDecoder, ConvEncoder, Shape
 
@@ -92,7 +93,7 @@ def irmae(shape: Shape, latent_size: int, num_matrices: int, *, key: Key[Array, 
     Raises:
         ValueError: if a size is too small.
     """
-    _positive("latent_size", latent_size)
+    check_at_least(1, "latent_size", latent_size)
     key, bottleneck_key = jax.random.split(key)
     stack = LinearStack(latent_size, num_matrices, key=bottleneck_key)
     return _assemble("irmae", shape, latent_size, stack, key, ("num_matrices", num_matrices))
@@ -100,7 +101,7 @@ def irmae(shape: Shape, latent_size: int, num_matrices: int, *, key: Key[Array, 
 
 def lorae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Low-rank autoencoder: one matrix as in `irmae`, to be trained with `losses.NuclearNorm`. Args as in `ae`."""
-    _positive("latent_size", latent_size)
+    check_at_least(1, "latent_size", latent_size)
     key, bottleneck_key = jax.random.split(key)
     return _assemble("lorae", shape, latent_size, LinearStack(latent_size, 1, key=bottleneck_key), key)
 
@@ -196,7 +197,7 @@ def _variational(
     name: str, shape: Shape, latent_size: int, mean_layer: eqx.nn.Identity | None, key: Key[Array, ""]
 ) -> Autoencoder:
     key, bottleneck_key = jax.random.split(key)
-    _positive("latent_size", latent_size)
+    check_at_least(1, "latent_size", latent_size)
     bottleneck = Variational(latent_size, mean_layer=mean_layer, key=bottleneck_key)
     return _assemble(name, shape, latent_size, bottleneck, key)
 
@@ -219,11 +220,6 @@ def _assemble(
         shape=shape,
         recipe=Recipe(name, (("shape", shape), ("latent_size", latent_size), *others)),
     )
-
-
-def _positive(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{name} = {value}: use 1 or more")
 
 
 def _check_rank(rank: int, latent_size: int) -> None:

@@ -19,6 +19,7 @@ import optax
 from jaxtyping import Array, Key, PyTree
 
 from vrrae_lab.array_file import ArrayFile, write
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.files import differences
 
 FORMAT = "vrrae_lab training checkpoint 1"
@@ -44,9 +45,8 @@ class Checkpoints:
         Raises:
             ValueError: if `every` or `keep` is below 1.
         """
-        for name, value in (("every", every), ("keep", keep)):
-            if value < 1:
-                raise ValueError(f"{name} = {value}: use 1 or more")
+        check_at_least(1, "every", every)
+        check_at_least(1, "keep", keep)
         self.folder, self.every, self.keep = Path(folder), every, keep
 
     def files(self) -> list[Path]:

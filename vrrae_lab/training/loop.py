@@ -22,6 +22,7 @@ from jaxtyping import Array, Key
 from threadpoolctl import threadpool_limits
 
 from vrrae_lab.array_file import ArrayFile
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.interrupts import Interrupt, deferred_interrupt
 from vrrae_lab.losses import Loss
 from vrrae_lab.models import Autoencoder, Images, check_images
@@ -183,9 +184,8 @@ def _checked_mesh(mesh: Mesh, batch_size: int) -> Mesh:
 
 def _checked(model: Autoencoder, x: Images, batch_size: int, num_steps: int) -> Images:
     check_images(x, model.shape)
-    for name, value in (("batch_size", batch_size), ("num_steps", num_steps)):
-        if value < 1:
-            raise ValueError(f"{name} = {value}: use 1 or more")
+    check_at_least(1, "batch_size", batch_size)
+    check_at_least(1, "num_steps", num_steps)
     if batch_size > len(x):
         raise ValueError(f"batch_size = {batch_size}, but there are only {len(x)} images: use at most {len(x)}")
     rank = getattr(getattr(model.bottleneck, "basis", None), "rank", 1)

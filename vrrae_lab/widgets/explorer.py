@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from vrrae_lab import figures
+from vrrae_lab.checks import check_at_least
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.gaussian import DiagonalGaussian
 from vrrae_lab.models import Autoencoder, in_batches, is_frozen
@@ -55,8 +56,7 @@ def explore(model: Autoencoder, data: Dataset, *, num_sliders: int = 8) -> Explo
             "this model takes its basis from each batch, so its coefficients cannot be decoded alone: "
             "call model = freeze_basis(model, data.x) first"
         )
-    if num_sliders < 1:
-        raise ValueError(f"num_sliders = {num_sliders}: use 1 or more")
+    check_at_least(1, "num_sliders", num_sliders)
     posterior = in_batches(model.encode, data.x)
     middle, spread = posterior.mean.mean(axis=0), posterior.mean.std(axis=0)
     order = sorted(int(j) for j in np.argsort(-spread)[:num_sliders])
