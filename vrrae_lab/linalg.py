@@ -230,6 +230,22 @@ class GramBasis:
         self._gram = np.zeros((latent_size, latent_size))
         self._count = 0
 
+    @classmethod
+    def of(cls, batches: Iterable[Float[Array, "_ latent_size"] | Float[np.ndarray, "_ latent_size"]]) -> "GramBasis":
+        """Accumulate some batches of latents.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        gram: GramBasis | None = None
+        for latents in batches:
+            if gram is None:
+                gram = GramBasis(latents.shape[1])
+            gram.add(latents)
+        if gram is None:
+            raise ValueError("no batches of latents were given: there is nothing to take a basis of")
+        return gram
+
     def add(self, latents: Float[Array, "batch latent_size"] | Float[np.ndarray, "batch latent_size"]) -> None:
         """Accumulate one batch of latents."""
         batch = np.asarray(latents, dtype=np.float64)
@@ -278,14 +294,7 @@ def gram_basis(
     Raises:
         ValueError: if there is no batch, or as `GramBasis.basis`.
     """
-    gram: GramBasis | None = None
-    for latents in batches:
-        if gram is None:
-            gram = GramBasis(latents.shape[1])
-        gram.add(latents)
-    if gram is None:
-        raise ValueError("no batches of latents were given: there is nothing to take a basis of")
-    return gram.basis(rank)
+    return GramBasis.of(batches).basis(rank)
 
 
 def subspace_angle(

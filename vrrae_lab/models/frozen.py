@@ -50,14 +50,11 @@ def _gram(model: Autoencoder, x: Images, mesh: Mesh | None) -> GramBasis:
     """The Gram matrix of the latents of all images: of each process its own part, then their sum."""
     encoder = replicate(model.encoder, mesh)
     size = BATCH * (1 if mesh is None else mesh.size)
-    gram: GramBasis | None = None
-    for start in range(0, len(x), size):
-        part = x[start : start + size]
-        for latents in [in_batches(partial(_latents, encoder), part)] if mesh is None else _own(encoder, part, mesh):
-            gram = gram or GramBasis(latents.shape[1])
-            gram.add(latents)
-    assert gram is not None  # there are images
-    if mesh is not None and jax.process_count() > 1:
+    parts = (x[start : start + size] for start in range(0, len(x), size))
+    if mesh is None:
+        return GramBasis.of(in_batches(partial(_latents, encoder), part) for part in parts)
+    gram = GramBasis.of(latents for part in parts for latents in _own(encoder, part, mesh))
+    if jax.process_count() > 1:
         gram.add_other_processes()
     return gram
 
