@@ -178,13 +178,6 @@ def test_deterministic_models_have_no_variances() -> None:
     assert found["test_error"] == found["train_error"]
 
 
-def test_effective_rank_counts_equal_directions() -> None:
-    assert evaluation.effective_rank(np.array([2.0, 2.0, 2.0])) == pytest.approx(3)
-    assert evaluation.effective_rank(np.array([5.0, 0.0])) == 1
-    assert evaluation.effective_rank(np.zeros(4)) == 0
-    assert 1 < evaluation.effective_rank(np.array([1.0, 0.1])) < 2
-
-
 @pytest.mark.parametrize("count", [8, 512])
 def test_pixel_eigenvalues_are_those_of_a_known_covariance(count: int) -> None:
     # orthogonal columns of mean 0 and mean square 1, so that the covariance is known without estimating it

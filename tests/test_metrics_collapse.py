@@ -28,3 +28,10 @@ def test_kl_per_coefficient_is_a_mean_over_images() -> None:
 
 def test_point_mass_has_no_kl() -> None:
     assert metrics.kl_per_coefficient(PointMass(jnp.ones((3, 2)))) is None
+
+
+def test_effective_rank_counts_equal_directions() -> None:
+    assert metrics.effective_rank(np.array([2.0, 2.0, 2.0])) == pytest.approx(3)
+    assert metrics.effective_rank(np.array([5.0, 0.0])) == 1
+    assert metrics.effective_rank(np.zeros(4)) == 0
+    assert 1 < metrics.effective_rank(np.array([1.0, 0.1])) < 2

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vrrae_lab.experiments.evaluation import effective_rank
+from vrrae_lab.metrics import effective_rank
 
 
 def check_active_units(answer: Callable[[np.ndarray], np.ndarray]) -> None:

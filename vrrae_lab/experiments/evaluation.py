@@ -1,12 +1,11 @@
 """What the experiments measure on every trained model, and the floors it is held against."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from vrrae_lab import data, explore, metrics
 from vrrae_lab.experiments.subjects import MOST_FLOATS
@@ -20,9 +19,7 @@ def bounded(images: data.Dataset) -> data.Dataset:
     """The first images of a set as floats: all of them, unless they are too many to be held as floats."""
     count = max(1, min(len(images), MOST_FLOATS // math.prod(images.shape)))
     part = images if count == len(images) else images.take(count)
-    if part.x.dtype != np.uint8:
-        return part
-    return replace(part, x=np.divide(part.x, np.float32(255), dtype=np.float32), scale=255.0)
+    return part.as_floats()
 
 
 def value_range(images: data.Dataset) -> tuple[float, float]:
@@ -54,18 +51,6 @@ def evaluate(model: Autoencoder, train: data.Dataset, test: data.Dataset) -> dic
         "kl_per_coefficient": metrics.kl_per_coefficient(posterior),
         "singular_values": (np.linalg.svd(means, compute_uv=False) / np.sqrt(len(means))).tolist(),
     }
-
-
-def effective_rank(singular_values: Float[np.ndarray, " count"]) -> float:
-    """Number of directions in use: the exponential of the entropy of the normalised singular values; 0 of nothing.
-
-    Source: Roy & Vetterli, *The effective rank*, EUSIPCO 2007.
-    """
-    total = singular_values.sum()
-    if total == 0:
-        return 0.0
-    shares = singular_values[singular_values > 0] / total
-    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def generation_error(model: Autoencoder, train: data.Dataset, count: int, *, key: Array) -> float | None:

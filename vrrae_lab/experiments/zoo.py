@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Array
 
+from vrrae_lab import metrics
 from vrrae_lab.adaptive_rank import AdaptiveRank
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
@@ -103,7 +104,7 @@ class Zoo(Study):
         ranks = {
             name: mean_std(
                 [
-                    evaluation.effective_rank(np.asarray(values))
+                    metrics.effective_rank(np.asarray(values))
                     for values in comparison.of_model(record, name, "singular_values")
                 ]
             )

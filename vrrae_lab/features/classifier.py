@@ -237,10 +237,12 @@ def load_classifier(path: str | os.PathLike[str]) -> tuple[Classifier, dict[str,
     try:
         sizes = dict(file.header["sizes"])
         make = partial(_untrained, tuple(sizes["shape"]), sizes["num_features"], sizes["num_outputs"])
-        read = file.arrays(eqx.filter_eval_shape(make, key=jax.random.key(0)))
-        return Classifier(read.encoder, read.head, Skill(**file.header["skill"])), file.header["notes"]
+        like = eqx.filter_eval_shape(make, key=jax.random.key(0))
+        skill, notes = Skill(**file.header["skill"]), file.header["notes"]
     except (ValueError, TypeError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} does not fit this version of vrrae_lab: {error}") from error
+    read = file.arrays(like)
+    return Classifier(read.encoder, read.head, skill), notes
 
 
 def kept_classifier(

@@ -5,7 +5,7 @@ errors, two sets of one distribution beside distances, samples of the prior besi
 """
 
 from vrrae_lab.metrics.bumps import bump_fit_error, straightness
-from vrrae_lab.metrics.collapse import ACTIVE_VARIANCE, active_units, kl_per_coefficient
+from vrrae_lab.metrics.collapse import ACTIVE_VARIANCE, active_units, effective_rank, kl_per_coefficient
 from vrrae_lab.metrics.distances import (
     cubic_kernel,
     frechet_distance,
@@ -45,6 +45,7 @@ __all__ = [
     "active_units",
     "bump_fit_error",
     "cubic_kernel",
+    "effective_rank",
     "energy_distance",
     "frechet_distance",
     "improved_precision_recall",

@@ -36,3 +36,15 @@ def kl_per_coefficient(posterior: Posterior) -> list[float] | None:
     if not isinstance(posterior, DiagonalGaussian):
         return None
     return np.asarray(posterior.kl(), float).mean(axis=0).tolist()
+
+
+def effective_rank(singular_values: Float[np.ndarray, " count"]) -> float:
+    """Number of directions in use: the exponential of the entropy of the normalised singular values; 0 of nothing.
+
+    Source: Roy & Vetterli, *The effective rank*, EUSIPCO 2007.
+    """
+    total = singular_values.sum()
+    if total == 0:
+        return 0.0
+    shares = singular_values[singular_values > 0] / total
+    return float(np.exp(-(shares * np.log(shares)).sum()))

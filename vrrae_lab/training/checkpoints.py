@@ -138,7 +138,7 @@ def settings_of(
         "images": {
             "shape": list(x.shape),
             "dtype": str(x.dtype),
-            "digest": _digest(*(np.asarray(x[i]) for i in chosen)),
+            "digest": _digest(np.asarray(x[chosen])),
         },
         "callback": None if callback is None else f"{type(callback).__name__} every {callback.every} steps",
     }
