@@ -18,6 +18,7 @@ NAMES = {
     "nets": "encoder and decoder, with the limit that matrix products set",
     "steps": "one whole training step of the four models",
     "overhead": "what the SVD adds to a step",
+    "throughput": "images a second and peak memory of training, in the papers' settings",
     "precision": "what bfloat16 saves in time and costs in error",
     "seeds": "several seeds one after another or vmapped",
     "density": "kernel densities, and the bandwidth of AVAE",

@@ -7,10 +7,12 @@ import sys
 from benchmarks.measure import Row
 
 PROGRAM = """
-import resource, time
+import time
 started = time.perf_counter()
 import {module}
-print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+seconds = time.perf_counter() - started
+from benchmarks.peak_memory import peak_memory
+print(seconds, peak_memory())
 """
 MODULES = ("jax", "vrrae_lab", "vrrae_lab.widgets", "RRAEs.config, RRAEs.AE_classes", "torch")
 
@@ -27,7 +29,7 @@ def rows(fast: bool) -> list[Row]:
         {
             "import": module,
             "seconds": statistics.median(float(seconds) for seconds, _ in runs) if all(runs) else "absent",
-            "MiB": statistics.median(float(size) / 1024 for _, size in runs) if all(runs) else "absent",
+            "MiB": statistics.median(float(size) for _, size in runs) if all(runs) else "absent",
         }
         for module, runs in found.items()
     ]

@@ -171,7 +171,10 @@ def _convolve_forward(axes: _Axes, x: Array, weight: Array) -> tuple[Array, tupl
 
 def _convolve_backward(axes: _Axes, operands: tuple[Array, Array], y_bar: Array) -> tuple[Array, Array]:
     return lax.platform_dependent(
-        *operands, y_bar, cpu=partial(_product_convolve_gradients, axes), default=_gradients_of(_xla_convolve, axes)
+        *operands,
+        y_bar,
+        cpu=partial(_product_convolve_gradients, axes),
+        default=partial(_xla_convolve_gradients, axes),
     )
 
 
@@ -187,7 +190,7 @@ def _convolve_transposed_backward(axes: _Axes, operands: tuple[Array, Array], y_
         *operands,
         y_bar,
         cpu=partial(_product_convolve_transposed_gradients, axes),
-        default=_gradients_of(_xla_convolve_transposed, axes),
+        default=partial(_xla_convolve_transposed_gradients, axes),
     )
 
 
@@ -200,16 +203,28 @@ def _xla_convolve(axes: _Axes, x: Array, weight: Array) -> Array:
 
 
 def _xla_convolve_transposed(axes: _Axes, x: Array, weight: Array) -> Array:
-    spread = [a.stride * (a.small - 1) + 1 for a in axes]
-    before = [a.kernel - 1 - a.padding for a in axes]
-    pads = [(b, a.large + a.kernel - 1 - n - b) for a, n, b in zip(axes, spread, before, strict=True)]
-    strides, reversed_weight = [a.stride for a in axes], weight[::-1, ::-1]
-    return lax.conv_general_dilated(x, reversed_weight, (1, 1), pads, lhs_dilation=strides, dimension_numbers=_NUMBERS)
+    small_of_large, (rows, columns) = _other_way(axes, weight), axes
+    large = jax.ShapeDtypeStruct((weight.shape[3], rows.large, columns.large, x.shape[3]), x.dtype)
+    return jax.linear_transpose(small_of_large, large)(x)[0]
 
 
-def _gradients_of(function: Callable[[_Axes, Array, Array], Array], axes: _Axes) -> Callable[..., tuple[Array, Array]]:
-    """JAX's own rule, as (x, weight, y_bar) to the two gradients."""
-    return lambda x, weight, y_bar: jax.vjp(partial(function, axes), x, weight)[1](y_bar)
+def _xla_convolve_transposed_gradients(axes: _Axes, x: Array, weight: Array, y_bar: Array) -> tuple[Array, Array]:
+    """By way of the convolution whose transpose this is.
+
+    JAX's own rule for the weight would be a convolution of the image spread out with zeros, with a kernel as large as
+    the image, which cuDNN has no algorithm for; this is the gradient of an ordinary strided one, which it has.
+    """
+    x_bar, gradient = jax.vjp(lambda weight: _other_way(axes, weight)(y_bar), weight)
+    return x_bar, gradient(x)[0]
+
+
+def _other_way(axes: _Axes, weight: Array) -> Callable[[Array], Array]:
+    """The convolution from the large grid to the small one whose transpose goes from the small one to the large."""
+    return lambda large: _xla_convolve(axes, large, weight.swapaxes(2, 3))
+
+
+def _xla_convolve_gradients(axes: _Axes, x: Array, weight: Array, y_bar: Array) -> tuple[Array, Array]:
+    return jax.vjp(partial(_xla_convolve, axes), x, weight)[1](y_bar)
 
 
 def _product_convolve(axes: _Axes, x: Array, weight: Array) -> Array:
