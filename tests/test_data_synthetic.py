@@ -2,13 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 
 from vrrae_lab import data
-from vrrae_lab.data import Dataset
+from vrrae_lab.data import Dataset, bumps
 from vrrae_lab.data.synthetic import bump_images
 
 
@@ -162,6 +163,15 @@ def test_take_gives_the_first_images_and_keeps_the_facts() -> None:
     facts = ("name", "offset", "scale", "provenance", "shape")
     assert all(getattr(first, fact) == getattr(train, fact) for fact in facts)
     assert len(train) == 16
+
+
+def test_origin_says_what_was_found_and_names_the_files() -> None:
+    images = bumps(16, image_size=8)
+    assert images.origin == "bumps: 16 images (8, 8, 1), found: computed"
+    files = {"name": "a.gz", "sha256": "0123456789abcdef", "url": "https://x/a.gz"}, {"name": "b", "sha256": "ff" * 32}
+    found = replace(images, provenance={"found": "manual_dir", "files": files})
+    assert found.origin.splitlines()[1:] == ["  a.gz  0123456789ab  https://x/a.gz", "  b  ffffffffffff"]
+    assert "nobody said where" in replace(images, provenance={}).origin
 
 
 def test_take_works_without_labels() -> None:

@@ -36,6 +36,14 @@ class Dataset:
         height, width, channels = self.x.shape[1:]
         return height, width, channels
 
+    @property
+    def origin(self) -> str:
+        """Where the images come from, in lines to be read: what was found, its files, the start of their checksums."""
+        place = self.provenance.get("found", self.provenance.get("source", "nobody said where"))
+        files = self.provenance.get("files", [])
+        lines = ["  ".join([file["name"], file["sha256"][:12], file.get("url", "")]).rstrip() for file in files]
+        return "\n  ".join([f"{self.name}: {len(self):,} images {self.shape}, found: {place}", *lines])
+
     def __len__(self) -> int:
         return len(self.x)
 
