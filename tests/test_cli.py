@@ -515,6 +515,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "vrrae_lab" / "vrrae_lab"
     package.mkdir(parents=True)
     monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
+    monkeypatch.setattr(cli.shutil, "which", lambda name, **options: f"/usr/bin/{name}")  # Colab has no JupyterLab
     return put_notebooks(tmp_path / "vrrae_lab" / "notebooks")
 
 
@@ -524,6 +525,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "site-packages" / "vrrae_lab"
     package.mkdir(parents=True)
     monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
+    monkeypatch.setattr(cli.shutil, "which", lambda name, **options: f"/usr/bin/{name}")
     return put_notebooks(package / "notebooks")
 
 
