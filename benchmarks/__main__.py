@@ -19,6 +19,7 @@ NAMES = {
     "steps": "one whole training step of the four models",
     "overhead": "what the SVD adds to a step",
     "throughput": "images a second and peak memory of training, in the papers' settings",
+    "sharded": "how far a run on eight devices ends from that on one",
     "precision": "what bfloat16 saves in time and costs in error",
     "seeds": "several seeds one after another or vmapped",
     "density": "kernel densities, and the bandwidth of AVAE",

@@ -13,17 +13,26 @@ from vrrae_lab.experiments.comparison import model_names
 
 PACKAGE = Path(vl.__file__).parent
 RECORDS = {path.stem for path in (PACKAGE / "records").glob("*.json")}
-EXPERIMENTS = sorted(RECORDS - {"bumps_vrrae", "bandwidth_table"})
+MODELS = sorted(path.stem for path in (PACKAGE / "shipped").glob("*.ckpt"))
+EXPERIMENTS = sorted(RECORDS - {*MODELS, "bandwidth_table"})
+MOST_BYTES = 15_000_000  # of all shipped models, which every installation downloads
 
 
-def test_the_shipped_model_has_the_errors_of_its_record():
-    model, notes = vl.checkpoint.load(vl.checkpoint.shipped("bumps_vrrae"))
-    record = shipped_record("bumps_vrrae")
+@pytest.mark.parametrize("name", MODELS)
+def test_a_shipped_model_has_the_errors_of_its_record(name):
+    model, notes = vl.checkpoint.load(vl.checkpoint.shipped(name))
+    record = shipped_record(name)
     assert notes == record
-    train = vl.data.bumps(image_size=record["settings"]["image_size"])
+    settings = record["settings"]
+    train = vl.data.digits() if settings["data"] == "digits" else vl.data.bumps(image_size=settings["image_size"])
     error = vl.metrics.relative_error(train.x, model.reconstruct(train.x))
     assert error == pytest.approx(record["train_error"], rel=1e-3)
     assert vl.metrics.kl_per_coefficient(model.encode(train.x)) == pytest.approx(record["kl_per_coefficient"], rel=1e-3)
+
+
+def test_vae_and_vrrae_of_bumps_and_digits_are_shipped_and_small():
+    assert MODELS == ["bumps_vae", "bumps_vrrae", "digits_vae", "digits_vrrae"]
+    assert sum(path.stat().st_size for path in (PACKAGE / "shipped").iterdir()) < MOST_BYTES
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -8,7 +8,7 @@ which is not committed.
 import argparse
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax.random as jr
@@ -33,9 +33,37 @@ from vrrae_lab.experiments import (
 )
 from vrrae_lab.experiments.record import environment
 from vrrae_lab.files import write_json
+from vrrae_lab.models import build
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "vrrae_lab"
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A small model that notebooks open on; AdaBelief, 2000 steps, batches of 64.
+
+    Attributes:
+        data: bumps, of 32×32 pixels, or digits.
+        constructor: of the model.
+        sizes: its arguments but the shape.
+        beta: of `losses.Variational`.
+    """
+
+    data: str
+    constructor: str
+    sizes: dict[str, int]
+    beta: float
+
+
+MODELS = {
+    # the README's example, on smaller images and with β = 2, beside a VAE of as many coefficients
+    "bumps_vrrae": Shipped("bumps", "vrrae", {"latent_size": 200, "rank": 2}, 2.0),
+    "bumps_vae": Shipped("bumps", "vae", {"latent_size": 2}, 2.0),
+    # β of the experiment `avae`
+    "digits_vrrae": Shipped("digits", "vrrae", {"latent_size": 64, "rank": 8}, 0.03),
+    "digits_vae": Shipped("digits", "vae", {"latent_size": 8}, 0.03),
+}
 RUNS = {
     "bumps_fast": Bumps.fast(),
     # the steps and the learning rate of the authors' scripts, on the small images
@@ -83,37 +111,45 @@ def ship_run(name: str, manual_dir: str | None) -> None:
     shutil.copyfile(out / "record.json", PACKAGE / "records" / f"{name}.json")
 
 
-def ship_bumps_vrrae() -> None:
-    """Train the model of the first notebook: the README's example, on smaller images and with β = 2."""
-    settings = {"image_size": 32, "latent_size": 200, "rank": 2, "loss": "Variational", "beta": 2.0, "num_steps": 2000}
-    train = vl.data.bumps(image_size=32)
-    test = vl.data.bumps_test(image_size=32, key=jr.key(0))
-    diagonal = vl.data.bumps_diagonal(image_size=32)
-    model = vl.vrrae(train.shape, latent_size=200, rank=2, key=jr.key(1))
-    loss, optimizer = vl.losses.Variational(beta=2.0), optax.adabelief(1e-3)
+def ship_model(name: str) -> None:
+    """Train a model that comes with the package: it and its record."""
+    own = MODELS[name]
+    if own.data == "bumps":
+        train, test = vl.data.bumps(image_size=32), vl.data.bumps_test(image_size=32, key=jr.key(0))
+    else:
+        train, test = vl.data.digits("train"), vl.data.digits("test")
+    model = build(own.constructor, {"shape": train.shape, **own.sizes}, key=jr.key(1))
+    loss, optimizer = vl.losses.Variational(beta=own.beta), optax.adabelief(1e-3)
     model, history = vl.fit(
         model, train.x, loss=loss, optimizer=optimizer, batch_size=64, num_steps=2000, key=jr.key(2)
     )
     model = vl.freeze_basis(model, train.x)
-    share, monotonicity = vl.metrics.straightness(vl.explore.coefficients(model, diagonal.x))
+    settings = {"data": own.data, "image_size": train.shape[0], "constructor": own.constructor, **own.sizes}
+    settings |= {"loss": "Variational", "beta": own.beta, "num_steps": 2000, "optimizer": "adabelief"}
     record = {
-        "settings": settings | {"optimizer": "adabelief", "learning_rate": 1e-3, "batch_size": 64, "keys": [1, 2]},
+        "settings": settings | {"learning_rate": 1e-3, "batch_size": 64, "keys": [1, 2]},
         "train_error": vl.metrics.relative_error(train.x, model.reconstruct(train.x)),
         "test_error": vl.metrics.relative_error(test.x, model.reconstruct(test.x)),
         "kl_per_coefficient": vl.metrics.kl_per_coefficient(model.encode(train.x)),
-        "diagonal_share_on_a_line": share,
-        "diagonal_monotonicity": monotonicity,
+        **(_along_the_diagonal(model) if own.data == "bumps" else {}),
         "duration_seconds": round(history.seconds + history.compile_seconds, 1),
         **environment(),
     }
-    vl.checkpoint.save(PACKAGE / "shipped" / "bumps_vrrae.ckpt", model, record)
-    write_json(PACKAGE / "records" / "bumps_vrrae.json", record)
+    vl.checkpoint.save(PACKAGE / "shipped" / f"{name}.ckpt", model, record)
+    write_json(PACKAGE / "records" / f"{name}.json", record)
     print(record)
+
+
+def _along_the_diagonal(model: vl.Autoencoder) -> dict[str, float]:
+    share, monotonicity = vl.metrics.straightness(
+        vl.explore.coefficients(model, vl.data.bumps_diagonal(image_size=32).x)
+    )
+    return {"diagonal_share_on_a_line": share, "diagonal_monotonicity": monotonicity}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="tools/ship.py", description="Make the shipped records and models.")
-    always = ("bumps_vrrae", *RUNS)
+    always = (*MODELS, *RUNS)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(always)} (all), {', '.join(FULL_RUNS)} (hours)"
     )
@@ -123,4 +159,4 @@ if __name__ == "__main__":
     if unknown := [name for name in chosen if name not in (*always, *FULL_RUNS)]:
         sys.exit(f"nothing named {', '.join(unknown)} is shipped; there are: {', '.join((*always, *FULL_RUNS))}")
     for chosen_name in chosen:
-        ship_bumps_vrrae() if chosen_name == "bumps_vrrae" else ship_run(chosen_name, arguments.manual_dir)
+        ship_model(chosen_name) if chosen_name in MODELS else ship_run(chosen_name, arguments.manual_dir)

@@ -1,0 +1,90 @@
+"""One device or eight: how far apart the same run ends, in a process with eight virtual devices of the CPU."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+from benchmarks.measure import Row
+
+NUM_DEVICES = 8
+# batch and latent size of each way to decompose: where B <= 2L the latents are gathered
+WAYS = {"latents gathered": (64, 64), "Gram matrix": (512, 64)}
+
+
+def rows(fast: bool) -> list[Row]:
+    """A VRRAE of the digits, rank 8, AdaBelief: the largest relative difference of a step's loss, and of an entry of
+    the weights and of the frozen basis the largest absolute one.
+    """
+    flags = f"--xla_force_host_platform_device_count={NUM_DEVICES}"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    table = []
+    for way in list(WAYS)[:1] if fast else WAYS:
+        for precision in ("float32", "float64"):
+            command = [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "benchmarks.sharded",
+                way,
+                precision,
+                "2" if fast else "100",
+            ]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+            table.append(json.loads(done.stdout))
+    return table
+
+
+def measured(way: str, precision: str, num_steps: int) -> Row:
+    """Train twice from the same key, and compare."""
+    import equinox as eqx
+    import jax
+    import numpy as np
+    import optax
+    from jax.sharding import Mesh
+
+    jax.config.update("jax_enable_x64", precision == "float64")
+    import vrrae_lab as vl
+
+    batch_size, latent_size = WAYS[way]
+    x, key = vl.data.load("digits").x.astype(precision), jax.random.key(0)
+
+    def with_precision(tree):
+        return jax.tree.map(lambda leaf: leaf.astype(precision) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+    model = with_precision(vl.vrrae((8, 8, 1), latent_size=latent_size, rank=8, key=key))
+    settings = {"loss": with_precision(vl.losses.Variational(0.03)), "optimizer": optax.adabelief(1e-3), "key": key}
+    settings |= {"batch_size": batch_size, "num_steps": num_steps, "progress": False}
+    (one, history), (many, its_history) = (
+        vl.fit(model, x, mesh=mesh, **settings) for mesh in (None, Mesh(np.array(jax.devices()), ("batch",)))
+    )
+    bases = [vl.freeze_basis(trained, x).bottleneck.basis for trained in (one, many)]
+    ratio = its_history.terms["loss"] / history.terms["loss"]
+    return {
+        "decomposition": way,
+        "precision": precision,
+        "devices": len(jax.devices()),
+        "steps": num_steps,
+        "loss": float(np.abs(ratio - 1).max()),
+        "weights": _difference(one, many),
+        "frozen basis": _difference(*bases),
+    }
+
+
+def _difference(a, b) -> float:
+    import equinox as eqx
+    import jax
+    import numpy as np
+
+    leaves = [jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)) for tree in (a, b)]
+    return max(float(np.abs(np.asarray(p) - np.asarray(q)).max()) for p, q in zip(*leaves, strict=True))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sharded", description="One row, as JSON.")
+    parser.add_argument("way", choices=WAYS)
+    parser.add_argument("precision", choices=("float32", "float64"))
+    parser.add_argument("num_steps", type=int)
+    print(json.dumps(measured(*vars(parser.parse_args()).values())))
