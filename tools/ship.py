@@ -47,13 +47,13 @@ class Shipped:
         data: bumps, of 32×32 pixels, or digits.
         constructor: of the model.
         sizes: its arguments but the shape.
-        beta: of `losses.Variational`.
+        beta: of `losses.Variational`; None for the squared error alone.
     """
 
     data: str
     constructor: str
     sizes: dict[str, int]
-    beta: float
+    beta: float | None
 
 
 MODELS = {
@@ -62,6 +62,7 @@ MODELS = {
     "bumps_vae": Shipped("bumps", "vae", {"latent_size": 2}, 2.0),
     # β of the experiment `avae`
     "digits_vrrae": Shipped("digits", "vrrae", {"latent_size": 64, "rank": 8}, 0.03),
+    "digits_rrae": Shipped("digits", "rrae", {"latent_size": 64, "rank": 8}, None),
     "digits_vae": Shipped("digits", "vae", {"latent_size": 8}, 0.03),
 }
 RUNS = {
@@ -119,13 +120,14 @@ def ship_model(name: str) -> None:
     else:
         train, test = vl.data.digits("train"), vl.data.digits("test")
     model = build(own.constructor, {"shape": train.shape, **own.sizes}, key=jr.key(1))
-    loss, optimizer = vl.losses.Variational(beta=own.beta), optax.adabelief(1e-3)
+    loss = vl.losses.Reconstruction() if own.beta is None else vl.losses.Variational(beta=own.beta)
+    optimizer = optax.adabelief(1e-3)
     model, history = vl.fit(
         model, train.x, loss=loss, optimizer=optimizer, batch_size=64, num_steps=2000, key=jr.key(2)
     )
     model = vl.freeze_basis(model, train.x)
     settings = {"data": own.data, "image_size": train.shape[0], "constructor": own.constructor, **own.sizes}
-    settings |= {"loss": "Variational", "beta": own.beta, "num_steps": 2000, "optimizer": "adabelief"}
+    settings |= {"loss": type(loss).__name__, "beta": own.beta, "num_steps": 2000, "optimizer": "adabelief"}
     record = {
         "settings": settings | {"learning_rate": 1e-3, "batch_size": 64, "keys": [1, 2]},
         "train_error": vl.metrics.relative_error(train.x, model.reconstruct(train.x)),

@@ -1,6 +1,7 @@
 """Interactive explorers for notebooks; each function returns a widget and displays nothing by itself."""
 
 from vrrae_lab.widgets.densities import avae_bandwidth, kernel_density
+from vrrae_lab.widgets.diagram import diagram
 from vrrae_lab.widgets.explorer import Explorer, explore
 from vrrae_lab.widgets.slider_picture import SliderPicture, View
 from vrrae_lab.widgets.sweep import sweep
@@ -11,6 +12,7 @@ __all__ = [
     "SliderPicture",
     "View",
     "avae_bandwidth",
+    "diagram",
     "explore",
     "gradients_near_a_tie",
     "kernel_density",

@@ -10,7 +10,7 @@ ALARM = "#D55E00"
 
 
 class View(NamedTuple):
-    """What the sliders' values look like: a PNG, and words for the line below the sliders."""
+    """What the sliders' values look like: a picture, and words for the line below the sliders."""
 
     png: bytes
     caption: str = ""
@@ -29,10 +29,13 @@ class SliderPicture(ipywidgets.HBox):
     def __init__(
         self,
         render: Callable[..., View],
-        sliders: Sequence[ipywidgets.FloatSlider | ipywidgets.IntSlider | ipywidgets.SelectionSlider],
+        sliders: Sequence[
+            ipywidgets.FloatSlider | ipywidgets.IntSlider | ipywidgets.SelectionSlider | ipywidgets.ToggleButtons
+        ],
         *,
         width: int = PICTURE_SIZE,
         height: int = PICTURE_SIZE,
+        format: str = "png",
     ) -> None:
         """Draws once at the sliders' starting values.
 
@@ -41,17 +44,20 @@ class SliderPicture(ipywidgets.HBox):
             sliders: at least one; their values now are what `reset` goes back to.
             width: of the picture on the page, in pixels.
             height: likewise.
+            format: png, or svg+xml for a drawing, which is wide and so stands above the sliders.
         """
         self._render = render
         self.sliders = list(sliders)
         self._start = [slider.value for slider in self.sliders]
-        self.image = ipywidgets.Image(format="png", width=width, height=height, layout={"min_width": f"{width}px"})
+        self.image = ipywidgets.Image(format=format, width=width, height=height, layout={"min_width": f"{width}px"})
         self.caption, self.message = ipywidgets.HTML(), ipywidgets.HTML()
         reset = ipywidgets.Button(description="reset", tooltip="all sliders back to where they started")
         reset.on_click(lambda _: self.reset())
         for slider in self.sliders:
             slider.observe(lambda _: self._draw(), names="value")
         super().__init__([self.image, ipywidgets.VBox([*self.sliders, reset, self.caption, self.message])])
+        if format == "svg+xml":
+            self.layout.flex_flow = "column"
         self._draw()
 
     def reset(self) -> None:

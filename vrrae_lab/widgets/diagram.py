@@ -1,0 +1,97 @@
+"""What lies between encoder and decoder: a diagram through which a picture of the data goes (VRRAE paper, Fig. 1)."""
+
+from collections.abc import Mapping
+
+import ipywidgets
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vrrae_lab import figures
+from vrrae_lab.bottlenecks import LowRank, VariationalLowRank
+from vrrae_lab.data.dataset import Dataset
+from vrrae_lab.figures.diagram import PICTURE, size
+from vrrae_lab.gaussian import DiagonalGaussian
+from vrrae_lab.models import Autoencoder, as_floats, in_batches, is_frozen
+from vrrae_lab.widgets.slider_picture import SliderPicture, View, int_slider
+
+MOST_STAGES = 8
+MOST_NUMBERS = 5  # in one box
+DRAWS = 100
+
+
+def diagram(models: Mapping[str, Autoencoder], data: Dataset) -> SliderPicture:
+    """Choose a model, a picture and a draw: every box of the diagram shows what it is there.
+
+    What is sampled has a dashed border. Of many coefficients the first ones of largest spread are shown, numbered as in
+    the model.
+
+    Args:
+        models: frozen models by name, of the same images.
+        data: the images to choose from, which also decide the order of the coefficients.
+
+    Raises:
+        ValueError: if there are no models, one is not frozen, or the images do not fit.
+    """
+    if not models:
+        raise ValueError("there are no models: give one or more by name")
+    if loose := [name for name, model in models.items() if not is_frozen(model)]:
+        raise ValueError(f"the basis of {', '.join(loose)} is not frozen: call freeze_basis(model, data.x) first")
+    order = {name: np.argsort(-in_batches(m.encode, data.x).mean.std(axis=0)) for name, m in models.items()}
+    limits = (0.0, 1.0) if data.x.dtype == np.uint8 else (float(data.x.min()), float(data.x.max()))
+
+    def picture(x: np.ndarray) -> bytes:
+        return figures.png(figures.to_pixels(np.asarray(x), limits)[0], max(1, PICTURE // data.shape[0]))
+
+    def render(name: str, number: int, draw: int) -> View:
+        x = np.asarray(as_floats(jnp.asarray(data.x[number - 1 : number])))
+        middle, z = _middle(models[name], x, np.sort(order[name][:MOST_NUMBERS]), jax.random.key(draw))
+        encoder = figures.Stage("encoder", [f"{x.size} pixels", "to", f"{_outputs(models[name])} numbers"], "network")
+        stages = [
+            figures.Stage("image x", kind="image", picture=picture(x)),
+            encoder,
+            *middle,
+            figures.Stage("decoder", ["draws", "it again"], "network"),
+            figures.Stage("image x̂", kind="image", picture=picture(np.asarray(models[name].decode(z)))),
+        ]
+        words = f"{name}: {', '.join(stage.title for stage in stages)}"
+        return View(figures.flow(stages, description=words), _in_words(models[name]))
+
+    chosen = ipywidgets.ToggleButtons(options=list(models), description="model", style={"button_width": "90px"})
+    controls = [chosen, int_slider("picture", 1, len(data), value=1), int_slider("draw", 0, DRAWS, value=0)]
+    width, height = size(MOST_STAGES)
+    return SliderPicture(render, controls, width=width, height=height, format="svg+xml")
+
+
+def _outputs(model: Autoencoder) -> int:
+    return int(jax.eval_shape(model.encoder, jax.ShapeDtypeStruct((1, *model.shape), np.float32)).shape[1])
+
+
+def _middle(
+    model: Autoencoder, x: np.ndarray, shown: np.ndarray, key: jax.Array
+) -> tuple[list[figures.Stage], np.ndarray]:
+    """The boxes between encoder and decoder, and what the decoder is given, in coefficients."""
+    posterior = model.encode(x)
+    mean = np.asarray(posterior.mean)[0]
+    stages = []
+    if isinstance(model.bottleneck, LowRank | VariationalLowRank):
+        size, rank = _outputs(model), len(mean)
+        stages.append(figures.Stage("latent y", [f"{size} numbers", "", "one of N rows"]))
+        stages.append(figures.Stage("SVD", ["y ≈ U α", "", f"U: {size} × {rank}", "of all images"], "decomposition"))
+    rest = [f"… {len(mean)} in all"] if len(mean) > len(shown) else []
+    if not isinstance(posterior, DiagonalGaussian):
+        stages.append(figures.Stage("numbers α", [f"{j + 1}:  {mean[j]:+.2f}" for j in shown] + rest))
+        return stages, mean[None]
+    width = np.asarray(posterior.standard_deviation)[0]
+    z = np.asarray(posterior.sample(key=key))[0]
+    stages.append(figures.Stage("α ± s", [f"{j + 1}:  {mean[j]:+.2f} ± {width[j]:.2f}" for j in shown] + rest))
+    stages.append(figures.Stage("sample z", [f"{j + 1}:  {z[j]:+.2f}" for j in shown] + rest, "sampled"))
+    return stages, z[None]
+
+
+def _in_words(model: Autoencoder) -> str:
+    svd = isinstance(model.bottleneck, LowRank | VariationalLowRank)
+    random = isinstance(model.encode(np.zeros((1, *model.shape), np.float32)), DiagonalGaussian)
+    first = "The SVD of all latents cuts them to few coefficients" if svd else "The encoder gives few numbers by itself"
+    second = "each is drawn around its α with its own s" if random else "nothing is drawn, so “draw” changes nothing"
+    return f"{first}; {second}."
