@@ -3,6 +3,7 @@
 from vrrae_lab.widgets.densities import avae_bandwidth, kernel_density
 from vrrae_lab.widgets.diagram import diagram
 from vrrae_lab.widgets.explorer import Explorer, explore
+from vrrae_lab.widgets.export import export_html
 from vrrae_lab.widgets.slider_picture import SliderPicture, View
 from vrrae_lab.widgets.sweep import sweep
 from vrrae_lab.widgets.truncated_svd import gradients_near_a_tie, near_tie, truncation
@@ -14,6 +15,7 @@ __all__ = [
     "avae_bandwidth",
     "diagram",
     "explore",
+    "export_html",
     "gradients_near_a_tie",
     "kernel_density",
     "near_tie",

@@ -1,0 +1,128 @@
+"""An explorer as one HTML file: no kernel and no network, for a teacher's own pages."""
+
+import base64
+import html
+import itertools
+import json
+import os
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from vrrae_lab import __version__, figures
+from vrrae_lab.checks import check_at_least
+from vrrae_lab.data.dataset import Dataset
+from vrrae_lab.files import write_text
+from vrrae_lab.models import Autoencoder, in_batches, is_frozen
+
+LIMIT = 3.0  # spreads to each side
+MOST_POINTS = 2000
+MOST_BYTES = 5_000_000
+
+
+def export_html(
+    model: Autoencoder,
+    data: Dataset,
+    path: str | os.PathLike[str],
+    *,
+    title: str = "A latent space to drag through",
+    num_coefficients: int = 3,
+    side: int = 17,
+) -> Path:
+    """Write a page in which a marker is dragged through planes of two coefficients, and the decoded image follows.
+
+    There is a plane for every pair of the coefficients of largest spread. Its images are decoded beforehand at places
+    of a grid; between them the page shows a weighted mean of the four nearest.
+
+    Args:
+        model: a frozen model.
+        data: whose coefficients are the points in the planes, at most 2000 of them, evenly spread over the set.
+        path: the file to create or replace.
+        title: of the page.
+        num_coefficients: how many of them take part, two or more; all if the model has fewer.
+        side: places of the grid along each axis, two or more.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: if the model is not frozen or has fewer than two coefficients, the images do not fit it, a number is
+            too small, or the page would be larger than 5 MB.
+    """
+    if not is_frozen(model):
+        raise ValueError("this model takes its basis from each batch: call model = freeze_basis(model, data.x) first")
+    check_at_least(2, "num_coefficients", num_coefficients)
+    check_at_least(2, "side", side)
+    z = in_batches(lambda x: model.encode(x).mean, data.x)
+    if z.shape[1] < 2:
+        raise ValueError("the model has 1 coefficient: a plane needs 2 or more")
+    spread = np.maximum(z.std(axis=0), 1e-12)
+    order = np.sort(np.argsort(-spread)[:num_coefficients])
+    kept = np.linspace(0, len(z) - 1, min(len(z), MOST_POINTS)).astype(int)
+    points = ((z[kept] - z.mean(axis=0)) / spread)[:, order]
+    limits = (0.0, 1.0) if data.x.dtype == np.uint8 else (float(data.x.min()), float(data.x.max()))
+    exported = {
+        "limit": LIMIT,
+        "side": side,
+        "height": data.shape[0],
+        "width": data.shape[1],
+        "names": [f"coefficient {j + 1}" for j in order],
+        "points": np.round(points, 3).tolist(),
+        "colours": _colours(data, kept),
+        "planes": [
+            {"pair": pair, "sprite": _sprite(model, z.mean(axis=0), spread, order[list(pair)], side, limits)}
+            for pair in itertools.combinations(range(len(order)), 2)
+        ],
+    }
+    page = _page(title, data, exported)
+    if len(page.encode()) > MOST_BYTES:
+        raise ValueError(
+            f"the page would have {len(page.encode()) / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:.0f}: use a smaller "
+            f"side than {side}, or fewer than {len(order)} coefficients"
+        )
+    write_text(Path(path), page)
+    return Path(path)
+
+
+def _sprite(
+    model: Autoencoder,
+    middle: Float[np.ndarray, " rank"],
+    spread: Float[np.ndarray, " rank"],
+    pair: np.ndarray,
+    side: int,
+    limits: tuple[float, float],
+) -> str:
+    """Decodes over one plane as a picture: the first coefficient to the right, the second downwards."""
+    ticks = np.linspace(-LIMIT, LIMIT, side)
+    z = np.tile(middle, (side * side, 1))
+    z[:, pair[0]] += spread[pair[0]] * np.tile(ticks, side)
+    z[:, pair[1]] += spread[pair[1]] * np.repeat(ticks, side)
+    images = in_batches(model.decode, z.astype(np.float32))
+    sheet = figures.tile(figures.to_pixels(images, limits), side, gap=0)
+    return base64.b64encode(figures.png(sheet)).decode()
+
+
+def _colours(data: Dataset, kept: np.ndarray) -> list[str]:
+    """A colour for each point by its label, if that is one number: from the palette, or a map where it is too short."""
+    if data.labels is None or data.labels.ndim != 1:
+        return [figures.PALETTE[0]] * len(kept)
+    classes, numbers = np.unique(data.labels, return_inverse=True)
+    if len(classes) <= len(figures.PALETTE):
+        return [figures.PALETTE[number] for number in numbers[kept]]
+    values = np.asarray(data.labels, float)
+    pixels = figures.to_pixels(values[kept, None, None, None], (float(values.min()), float(values.max())))
+    return ["#{:02x}{:02x}{:02x}".format(*pixel) for pixel in pixels[:, 0, 0]]
+
+
+def _page(title: str, data: Dataset, exported: dict[str, Any]) -> str:
+    template = Template((Path(__file__).parent / "export.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=html.escape(title),
+        data=html.escape(data.name),
+        limit=LIMIT,
+        footer=f"Made with vrrae_lab {__version__}. Points: {len(exported['points']):,} of {len(data):,} images.",
+        exported=json.dumps(exported).replace("</", "<\\/"),
+    )
