@@ -15,6 +15,7 @@ from vrrae_lab.exercises import (
     check_leave_one_out,
     check_majority_accuracy,
     check_smallest_rank,
+    check_truncate,
 )
 
 
@@ -195,6 +196,41 @@ def test_leave_one_out_says_what_is_wrong(answer, hint):
 
 def weight(beta, percent, squared_norm, batch_size):
     return beta * percent / 100 * batch_size * squared_norm / 50
+
+
+def truncated(z, rank, spread=None, fill=None):
+    order = np.argsort(-(z.std(axis=0) if spread is None else spread))
+    cut = np.tile(z.mean(axis=0) if fill is None else fill, (len(z), 1))
+    cut[:, order[:rank]] = z[:, order[:rank]]
+    return cut
+
+
+def in_place(z, rank):
+    z[:, np.argsort(-z.std(axis=0))[rank:]] = z.mean(axis=0)[np.argsort(-z.std(axis=0))[rank:]]
+    return z
+
+
+def test_truncate_accepts_the_right_answer(capsys):
+    check_truncate(truncated)
+    assert "Right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (in_place, "work on a copy"),
+        (lambda z, rank: truncated(z, rank)[:, :rank], "one row for each image"),
+        (lambda z, rank: truncated(z, rank, spread=np.abs(z).max(axis=0) * [2, 1, 1]), "smallest spread"),
+        (lambda z, rank: truncated(z, rank, spread=np.arange(3)), "varies most"),
+        (lambda z, rank: truncated(z, rank, fill=np.zeros(3)), "is 0 in your answer"),
+        (lambda z, rank: truncated(z, rank, fill=z[0]), "means over the batch"),
+        (lambda z, rank: truncated(z, 1), "with two kept"),
+        (lambda z, rank: truncated(z, min(rank, 2)), "with all three kept"),
+    ],
+)
+def test_truncate_says_what_is_wrong(answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        check_truncate(answer)
 
 
 def test_beta_per_sample_accepts_the_right_answer(capsys):

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax import export
 from jax.sharding import Mesh
 
 from vrrae_lab import fit, losses, models
@@ -32,6 +33,7 @@ if len(sys.argv) > 1:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(sys.argv[2], 2, int(sys.argv[1]))
 import equinox as eqx, jax.numpy as jnp, numpy as np, optax
+from jax import export
 from jax.sharding import Mesh
 from vrrae_lab import ValidationBeta, density, fit, freeze_basis, losses, models, nets
 from vrrae_lab.sharding import batch_mesh, on_mesh, split_rows
@@ -151,6 +153,7 @@ def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
 COLLECTIVES = """
 import json, re, sys
 import jax, numpy as np, optax
+from jax import export
 from jax.sharding import Mesh
 from vrrae_lab import losses, models
 from vrrae_lab.sharding import batch_mesh, on_mesh, split_rows
@@ -221,7 +224,7 @@ def test_a_step_lowers_for_a_tpu(name: str) -> None:
     def step(arrays: Any) -> Any:
         return eqx.filter(run._step.__wrapped__(*eqx.combine(arrays, rest)), eqx.is_array)
 
-    program = jax.export.export(step, platforms=["tpu"])(arrays).mlir_module()
+    program = export.export(step, platforms=["tpu"])(arrays).mlir_module()
     assert set(re.findall(r"custom_call @(\w+)", program)) <= {"Eigh", "Sharding"}
     assert len(re.findall(r"custom_call @Eigh", program)) == 1
 

@@ -123,6 +123,33 @@ def check_gauge(answer: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
     print("Right: zero for the prior, and for what has its mean square and mean variance.")
 
 
+def check_truncate(answer: Callable[[np.ndarray, int], np.ndarray]) -> None:
+    """Notebook 05: the coefficients of largest spread as they are, all others at their mean.
+
+    Args:
+        answer: maps coefficients (batch, rank) and how many to keep to coefficients of the same shape.
+
+    Raises:
+        AssertionError: with a hint, if the answer is wrong.
+    """
+    z = np.array([[5.0, 0.0, 1.0], [5.5, 8.0, 3.0], [6.0, -2.0, 5.0]])  # spreads 0.4, 4.3, 1.6; means 5.5, 2, 3
+    given = z.copy()
+    found = np.asarray(answer(z, 1))
+    assert np.array_equal(z, given), "the coefficients that were given have changed: work on a copy, z.copy()"
+    assert found.shape == (3, 3), f"one row for each image is wanted, shape (3, 3), but the answer has {found.shape}"
+    assert not np.allclose(found[:, 0], z[:, 0]), (
+        "column 0 has the largest values and the smallest spread: what is 5.5 for every image tells nothing"
+    )
+    assert np.allclose(found[:, 1], z[:, 1]), "column 1 varies most, so with one kept it stays as it is"
+    assert not np.allclose(found[:, [0, 2]], 0), (
+        "what is left out is 0 in your answer: the decoder has learned the mean, and would be given something else"
+    )
+    assert np.allclose(found[:, [0, 2]], [5.5, 3.0]), "columns 0 and 2 should be their means over the batch, axis 0"
+    assert np.allclose(answer(z, 2)[:, 1:], z[:, 1:]), "with two kept, columns 1 and 2 stay as they are"
+    assert np.allclose(answer(z, 3), z), "with all three kept, nothing changes"
+    print("Right: that is what the slider “rank” does.")
+
+
 def check_beta_per_sample(answer: Callable[[float, float, float, int], float]) -> None:
     """Notebook 07: what a β of the papers' loss is in the loss per sample and in nats (claim 17).
 
