@@ -1,0 +1,94 @@
+"""From a key press to changed pixels, in JupyterLab and in an exported page, with headless Chromium."""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
+import vrrae_lab as vl
+from benchmarks.measure import Row
+from tests.browser import rig
+
+PRESSES = 25
+# A model of the papers' size for images of 64×64, trained so far that its pictures move: how well does not matter.
+MODEL = """
+import jax, optax
+import vrrae_lab as vl
+bumps = vl.data.bumps(image_size=64)
+model = vl.vrrae(bumps.shape, latent_size=200, rank=2, key=jax.random.key(0))
+settings = {"loss": vl.losses.Variational(0.1), "optimizer": optax.adabelief(1e-3), "batch_size": 64}
+model, _ = vl.fit(model, bumps.x, num_steps=100, key=jax.random.key(1), progress=False, **settings)
+model = vl.freeze_basis(model, bumps.x)
+"""
+# In the page: the time from the key's event to the frame after the picture has changed.
+ON_IMAGE = """image => {
+    window.times = [];
+    let pressed = null;
+    document.addEventListener('keydown', () => { pressed = performance.now(); }, true);
+    image.addEventListener('load', () => {
+        if (pressed === null) return;
+        const from = pressed;
+        pressed = null;
+        requestAnimationFrame(() => window.times.push(performance.now() - from));
+    });
+}"""
+ON_CANVAS = """() => {
+    window.times = [];
+    document.addEventListener('keydown', () => {
+        const from = performance.now();
+        requestAnimationFrame(() => requestAnimationFrame(() => window.times.push(performance.now() - from)));
+    }, true);
+}"""
+
+
+def rows(fast: bool) -> list[Row]:
+    """Median and longest of 25 presses, milliseconds. In the kernel the decoder is in the loop; the page of
+    `export_html` draws by itself, and the frame after its frame is waited for, which is 16 ms later.
+    """
+    presses = 3 if fast else PRESSES
+    with tempfile.TemporaryDirectory() as scratch, rig.chromium() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        table = [{"what": "explore, 64×64", **_explorer(page, Path(scratch), presses)}]
+        table.append({"what": "exported page, 32×32", **_exported(page, Path(scratch), presses)})
+    return table
+
+
+def _explorer(page, scratch: Path, presses: int) -> Row:
+    folder = scratch / "notebooks"
+    folder.mkdir()
+    cells = [new_code_cell(MODEL), new_code_cell("vl.widgets.explore(model, bumps)")]
+    notebook = new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    nbformat.write(notebook, folder / "explorer.ipynb")
+    with rig.jupyterlab(folder, scratch / "jupyter") as address:
+        rig.open_notebook(page, address, "explorer.ipynb")
+        rig.run_all(page)
+        rig.settled_pixels(page)
+        rig.sliders(page).first.focus()
+        rig.images(page).first.evaluate(ON_IMAGE)
+        return _presses(page, presses)
+
+
+def _exported(page, scratch: Path, presses: int) -> Row:
+    model, _ = vl.checkpoint.load(vl.checkpoint.shipped("bumps_vrrae"))
+    path = vl.widgets.export_html(model, vl.data.bumps(image_size=32), scratch / "page.html")
+    page.goto(path.as_uri())
+    page.locator("#plane").focus()
+    page.evaluate(ON_CANVAS)
+    return _presses(page, presses)
+
+
+def _presses(page, presses: int) -> Row:
+    for number in range(presses + 2):  # the first two are not counted
+        page.keyboard.press("ArrowRight")
+        deadline = time.monotonic() + 10
+        while page.evaluate("window.times.length") <= number:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"key press {number + 1} has changed no picture within 10 s")
+            page.wait_for_timeout(5)
+        page.wait_for_timeout(50)
+    times = page.evaluate("window.times")[2:]
+    return {"median": statistics.median(times), "longest": max(times)}
