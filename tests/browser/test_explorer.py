@@ -75,12 +75,14 @@ def test_sliders_follow_keyboard_and_mouse_and_undo_brings_back(page, show):
     press(page, "undo")
     assert rig.wait_for_new_pixels(page, by_mouse) == start
     press(page, "random")
-    rig.wait_for_new_pixels(page, start)
+    drawn = rig.wait_for_new_pixels(page, start)
     press(page, "reset")
-    output(page).get_by_role("button", name="Play").first.focus()
+    assert rig.wait_for_new_pixels(page, drawn) == start
+    output(page).locator(".widget-play button").first.focus()
     page.keyboard.press("Enter")
     playing = rig.wait_for_new_pixels(page, start)
     rig.wait_for_new_pixels(page, playing)
+    rig.save_screenshot(page, "explorer_playing")
 
 
 def test_a_bad_upload_is_named_and_a_good_one_stands_beside_its_reconstruction(page, show):
@@ -100,6 +102,9 @@ def test_a_bad_upload_is_named_and_a_good_one_stands_beside_its_reconstruction(p
     assert rig.settled_pixels(page, 0) != rig.settled_pixels(page, 1) != start
     output(page).get_by_text("; error ").wait_for()
     rig.save_screenshot(page, "explorer_upload")
+    press(page, "undo")  # one step: that the page moves the sliders to their nearest steps is none
+    output(page).get_by_text("bump.png").wait_for(state="detached")
+    assert rig.settled_pixels(page) == start
 
 
 def test_a_drawing_and_a_number_go_to_both_models(page, show):

@@ -101,14 +101,14 @@ class Explorer(ipywidgets.VBox):
 
         self._undo = button("undo", "back to before the last step", self.undo)
         self._undo.disabled = True
-        self.play = ipywidgets.Play(min=0, max=PLAY_STEPS - 1, interval=PLAY_MILLISECONDS)
+        self.play = ipywidgets.Play(max=PLAY_STEPS - 1, interval=PLAY_MILLISECONDS, show_repeat=False)
         self.play.set_trait("repeat" if self.play.has_trait("repeat") else "_repeat", True)  # 7 has the second name
         self.play.observe(self.message.watch(lambda change: self._swing(change.new)), names="value")
         self._playing = ipywidgets.HTML()
         reset = button("reset", "everything back to where it started", self.reset)
         random = button("random", "every coefficient from the standard normal, in spreads", self.random)
         return ipywidgets.HBox(
-            [reset, random, self._undo, self.play, self._playing], layout=ipywidgets.Layout(flex_flow="row wrap")
+            [reset, random, self._undo, self._playing, self.play], layout=ipywidgets.Layout(flex_flow="row wrap")
         )
 
     def _swing(self, time: int) -> None:
@@ -145,7 +145,7 @@ class Explorer(ipywidgets.VBox):
         for (panel, state), image in zip(pairs, decoded, strict=True):
             panel.show(state, image, snapshot.source)
         self._now = snapshot
-        self._playing.value = f"plays {self._swung.coefficients.name(self._swung.active)}{self._whose()}"
+        self._playing.value = f"play {self._swung.coefficients.name(self._swung.active)}{self._whose()}"
 
     def _whose(self) -> str:
         return "" if len(self.panels) == 1 else f" of the {self._swung.title}"

@@ -36,17 +36,20 @@ class SideBySide(ipywidgets.HBox):
         self._name = ipywidgets.HTML()
         self._left = ipywidgets.VBox([self._name, self.original])
         self._right = ipywidgets.VBox([ipywidgets.HTML("decoded"), self.image])
-        self._has_original = False
+        self._source: Source | None = None
         super().__init__([self._right])
 
     def show(self, decoded: Image, source: Source | None) -> None:
         """Draw the decoded image, and the encoded one if there is one."""
         self.image.value = self._png(decoded)
-        if source is not None:
+        if source is self._source:
+            return
+        self._source = source
+        if source is None:
+            self.children = [self._right]
+        else:
             self.original.value, self._name.value = self._png(source.x), html.escape(source.name)
-        if (source is not None) != self._has_original:  # new children would make the page draw both again
-            self._has_original = source is not None
-            self.children = [self._left, self._right] if self._has_original else [self._right]
+            self.children = [self._left, self._right]
 
     def _png(self, image: Image) -> bytes:
         return figures.png(figures.to_pixels(image[None], self._limits)[0], self._magnify)
