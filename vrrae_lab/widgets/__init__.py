@@ -4,12 +4,14 @@ from vrrae_lab.widgets.densities import avae_bandwidth, kernel_density
 from vrrae_lab.widgets.diagram import diagram
 from vrrae_lab.widgets.explorer import Explorer, explore
 from vrrae_lab.widgets.export import export_html
+from vrrae_lab.widgets.latent_plane import LatentPlane, latent_plane
 from vrrae_lab.widgets.slider_picture import SliderPicture, View
 from vrrae_lab.widgets.sweep import sweep
 from vrrae_lab.widgets.truncated_svd import gradients_near_a_tie, near_tie, truncation
 
 __all__ = [
     "Explorer",
+    "LatentPlane",
     "SliderPicture",
     "View",
     "avae_bandwidth",
@@ -18,6 +20,7 @@ __all__ = [
     "export_html",
     "gradients_near_a_tie",
     "kernel_density",
+    "latent_plane",
     "near_tie",
     "sweep",
     "truncation",

@@ -1,0 +1,220 @@
+"""The posterior means of a data set in planes of two coefficients, and what a model decodes there, as pictures."""
+
+from dataclasses import dataclass, replace
+from html import escape
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key, Shaped, UInt8
+
+from vrrae_lab import density, explore, figures
+from vrrae_lab.data.dataset import Dataset
+from vrrae_lab.gaussian import DiagonalGaussian
+from vrrae_lab.models import Autoencoder, check_images, in_batches, is_frozen
+from vrrae_lab.widgets.latent_drawing import Drawing, Extent, Pixels
+
+MOST_POINTS = 2000
+NUM_SAMPLES = 300
+NUM_COMPONENTS = 10  # of the mixture
+PER_SIDE = 10  # of the grid: as many images as are decoded at a time elsewhere
+NUM_STEPS = 11  # of a strip
+CLASS_COLOURS = (*figures.PALETTE, "#F0E442")  # all eight of Okabe and Ito
+PRIOR, MIXTURE, KERNELS = "prior", "Gaussian mixture", "kernel density"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the plane is to show, the marker apart.
+
+    Attributes:
+        across: the coefficient along the lower edge.
+        up: the one along the left edge.
+        base: number of the point whose other coefficients are decoded; None for their means.
+        grid: whether decoded images lie behind the points.
+        samples: names of what is drawn over them.
+        ends: letter to the number of the point that bears it.
+    """
+
+    across: int
+    up: int
+    base: int | None = None
+    grid: bool = False
+    samples: tuple[str, ...] = ()
+    ends: tuple[tuple[str, int], ...] = ()
+
+
+class Look(NamedTuple):
+    """How samples are drawn, and what to call them."""
+
+    shape: str
+    words: str
+
+
+SAMPLES = {
+    PRIOR: Look("crosses", "crosses: samples of the prior N(0, I)"),
+    MIXTURE: Look("squares", "squares: samples of a Gaussian mixture fitted to the points"),
+    KERNELS: Look("triangles", "triangles: samples of a kernel density on the points, AVAE's reference bandwidth"),
+}
+
+
+class Plane(NamedTuple):
+    """A scene as a picture, the part of the plane it shows, and where the points lie in it."""
+
+    pixels: Pixels
+    extent: Extent
+    points: Float[np.ndarray, "count 2"]
+
+    def nearest(self, position: tuple[float, float]) -> int:
+        """The number of the point that is nearest in the picture."""
+        places = self.extent.unit(np.concatenate([np.array([position]), self.points]))
+        return int(((places[1:] - places[0]) ** 2).sum(axis=1).argmin())
+
+
+class LatentPoints:
+    """A model, the posterior means of its data, and pictures of both.
+
+    Attributes:
+        data: the images that have a point, as floats.
+        numbers: which of the given ones they are.
+        z: their posterior means.
+        order: the coefficients by falling spread.
+        sample_names: what can be drawn over the points.
+        words: what the points and their colours are, as HTML.
+    """
+
+    def __init__(self, model: Autoencoder, data: Dataset, *, path: Dataset | None, key: Key[Array, ""]) -> None:
+        """Args and Raises: see `latent_plane`."""
+        if not is_frozen(model):
+            raise ValueError(
+                "this model takes its basis from each batch, so its coefficients cannot be decoded alone: "
+                "call model = freeze_basis(model, data.x) first"
+            )
+        for images in (data, path):
+            if images is not None:
+                check_images(images.x, model.shape)
+        self.numbers = np.linspace(0, len(data) - 1, min(len(data), MOST_POINTS)).astype(int)
+        self.data = replace(data, x=data.x[self.numbers], labels=None).as_floats()
+        posterior = in_batches(model.encode, self.data.x)
+        self.z = np.asarray(posterior.mean)
+        if not np.isfinite(self.z).all():
+            raise ValueError("the coefficients contain NaN or infinity: the model has diverged")
+        if self.z.shape[1] < 2:
+            raise ValueError("the model has 1 coefficient, and a plane needs two: use widgets.explore")
+        self.middle, self.spread = self.z.mean(axis=0), self.z.std(axis=0)
+        self.order = [int(j) for j in np.argsort(-self.spread, kind="stable")]
+        self.sample_names = ([PRIOR] if isinstance(posterior, DiagonalGaussian) else []) + [MIXTURE, KERNELS]
+        self._path = None if path is None else explore.coefficients(model, path.x)
+        self._model, self._key = model, key
+        self._samples: dict[str, np.ndarray] = {}
+        self._limits = (float(self.data.x.min()), float(self.data.x.max()))
+        self._labels = _vector(data, self.numbers)
+        self.colours, meaning = _colours(self._labels, len(self.z))
+        count = f"{len(self.z):,} images" if len(self.z) == len(data) else f"{len(self.z):,} of {len(data):,} images"
+        thinned = "" if len(self.z) == len(data) else ", evenly spread over the set"
+        self.words = f"discs: posterior means of {count} of {escape(data.name)}{thinned}; {meaning}"
+        if path is not None:
+            self.words += f"<br>orange line: the way of {escape(path.name)}, image by image"
+
+    def plane(self, scene: Scene) -> Plane:
+        """The scene as a picture; the plane reaches as far as anything in it."""
+        axes = [scene.across, scene.up]
+        points = np.asarray(self.z[:, axes], np.float32)
+        path = None if self._path is None else np.asarray(self._path[:, axes], np.float32)
+        samples = {SAMPLES[name].shape: np.asarray(self.samples(name)[:, axes], np.float32) for name in scene.samples}
+        parts = [points, *samples.values()] if path is None else [points, path, *samples.values()]
+        extent = Extent.around(np.concatenate(parts))
+        ground = None
+        if scene.grid:
+            images = in_batches(self._model.decode, self._at(scene, extent.cells(PER_SIDE)))
+            ground = figures.tile(figures.to_pixels(images, self._limits), PER_SIDE, gap=0)
+        letters = {letter: points[i] for letter, i in scene.ends}
+        drawing = Drawing(extent, points, self.colours, path, samples, letters, ground)
+        return Plane(drawing.pixels(), extent, points)
+
+    def samples(self, name: str) -> Float[np.ndarray, "count rank"]:
+        """Samples of all coefficients: of the prior, or of a density fitted to the points; drawn once by the key."""
+        if name not in self._samples:
+            key = jax.random.fold_in(self._key, list(SAMPLES).index(name))
+            self._samples[name] = np.asarray(self._draw(name, key))
+        return self._samples[name]
+
+    def _draw(self, name: str, key: Key[Array, ""]) -> Array | np.ndarray:
+        if name == PRIOR:
+            return jax.random.normal(key, (NUM_SAMPLES, self.z.shape[1]))
+        if name == MIXTURE:
+            components = min(NUM_COMPONENTS, len(self.z))
+            return explore.sample_mixture(self.z, NUM_SAMPLES, num_components=components, key=key)
+        return density.KernelDensity(self.z, density.avae_reference(self.z)).sample(NUM_SAMPLES, key=key)
+
+    def start(self, scene: Scene) -> tuple[float, float]:
+        """Where the marker is put: at the mean of the points, or at the point whose coefficients are decoded."""
+        base = self.middle if scene.base is None else self.z[scene.base]
+        return float(base[scene.across]), float(base[scene.up])
+
+    def decoded(self, scene: Scene, position: tuple[float, float]) -> Pixels:
+        """The image at a position."""
+        return self._pixels(self._model.decode(self._at(scene, np.array([position]))))[0]
+
+    def pair(self, number: int) -> Pixels:
+        """The image of a point, and at its right the one decoded from all its coefficients."""
+        x_hat = np.asarray(self._model.decode(self.z[[number]]))
+        return figures.tile(self._pixels(np.concatenate([self.data.x[[number]], x_hat])), 2)
+
+    def between(self, start: int, end: int) -> Pixels:
+        """Images decoded on the straight line between all the coefficients of two points, ends included."""
+        weights = np.linspace(0, 1, NUM_STEPS, dtype=self.z.dtype)[:, None]
+        return self._strip((1 - weights) * self.z[[start]] + weights * self.z[[end]])
+
+    def along(self, scene: Scene, extent: Extent, trail: Float[np.ndarray, "places 2"]) -> Pixels:
+        """Images decoded along a painted line, at equal distances in the picture."""
+        lengths = np.linalg.norm(np.diff(extent.unit(trail), axis=0), axis=1)
+        so_far = np.concatenate([[0.0], np.cumsum(lengths)])
+        stops = np.linspace(0, so_far[-1], NUM_STEPS)
+        return self._strip(self._at(scene, np.stack([np.interp(stops, so_far, c) for c in trail.T], axis=1)))
+
+    def describe(self, number: int) -> str:
+        """Which of the given images a point is, in words."""
+        label = "" if self._labels is None else f", label {self._labels[number]}"
+        return f"image {self.numbers[number]}{label}"
+
+    def _at(self, scene: Scene, positions: np.ndarray) -> np.ndarray:
+        """Coefficients at positions in the plane."""
+        z = np.repeat((self.middle if scene.base is None else self.z[scene.base])[None], len(positions), axis=0)
+        z[:, [scene.across, scene.up]] = positions
+        return z
+
+    def _strip(self, z: np.ndarray) -> Pixels:
+        return figures.tile(self._pixels(in_batches(self._model.decode, z)), len(z))
+
+    def _pixels(self, images: Array | np.ndarray) -> UInt8[np.ndarray, "count height width 3"]:
+        return figures.to_pixels(np.asarray(images), self._limits)
+
+
+def _vector(data: Dataset, numbers: np.ndarray) -> Shaped[np.ndarray, " count"] | None:
+    """A class or a number for each of the images, if that is what the labels are."""
+    if data.labels is None or data.labels.shape != (len(data),) or data.labels.dtype.kind not in "biufUS":
+        return None
+    return data.labels[numbers]
+
+
+def _colours(labels: Shaped[np.ndarray, " count"] | None, count: int) -> tuple[UInt8[np.ndarray, "{count} 3"], str]:
+    """The colour of each point, and what the colours mean, as HTML; classes are integers, truth values or words."""
+    if labels is None:
+        return np.tile(_rgb(figures.PALETTE[0]), (count, 1)), "one colour, as there is no class or number for each"
+    classes, index = np.unique(labels, return_inverse=True)
+    if labels.dtype.kind != "f" and len(classes) <= len(CLASS_COLOURS):
+        chips = (
+            f"<span style='color:{c}'>⬤</span> {escape(str(name))}"
+            for name, c in zip(classes, CLASS_COLOURS, strict=False)
+        )
+        return np.stack([_rgb(colour) for colour in CLASS_COLOURS])[index], "label " + ", ".join(chips)
+    values = np.asarray(index if labels.dtype.kind in "US" else labels, float)
+    if not np.isfinite(values).all():
+        return np.tile(_rgb(figures.PALETTE[0]), (count, 1)), "one colour, as some labels are NaN or infinite"
+    low, high = (f"{end:.4g}" if labels.dtype.kind == "f" else escape(str(end)) for end in classes[[0, -1]])
+    return figures.to_pixels(values[:, None, None, None])[:, 0, 0], f"label from {low} (dark blue) to {high} (yellow)"
+
+
+def _rgb(colour: str) -> UInt8[np.ndarray, "3"]:
+    return np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)
