@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import equinox as eqx
@@ -15,7 +16,7 @@ from PIL import Image, ImageColor
 import vrrae_lab as vl
 from vrrae_lab.widgets.latent_canvas import Canvas
 from vrrae_lab.widgets.latent_drawing import SIZE
-from vrrae_lab.widgets.latent_plane import SliderBoard
+from vrrae_lab.widgets.latent_plane import ONE_AT_A_TIME, SliderBoard
 from vrrae_lab.widgets.latent_points import CLASS_COLOURS, MOST_POINTS, NUM_STEPS, PER_SIDE
 
 SIDE = 12  # of the images
@@ -411,6 +412,33 @@ def test_the_marker_stays_in_the_picture_when_samples_go(model, bumps):
 
 
 # ---------------------------------------------------------------------------------------------- what may go wrong
+
+
+def test_a_move_during_a_redraw_is_not_undone(plane, model, bumps, monkeypatch):
+    draw = plane._points.plane
+
+    def interrupted(scene):
+        drawn = draw(scene)
+        plane.board.pointer = (0.5, 0.25)  # as from another thread of the kernel
+        return drawn
+
+    monkeypatch.setattr(plane._points, "plane", interrupted)
+    plane.grid.value = True
+    assert plane.board.pointer == (0.5, 0.25)
+    z = means(model, bumps).mean(axis=0)
+    z[[plane.across.value, plane.up.value]] = 0.5, 0.25
+    assert_shows(plane.decoded, expected(model, bumps, z[None]))
+
+
+def test_one_thread_waits_for_another(plane):
+    before = plane.decoded.value
+    thread = threading.Thread(target=setattr, args=(plane.board, "pointer", (0.5, 0.25)))
+    with ONE_AT_A_TIME:
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive() and plane.decoded.value == before
+    thread.join()
+    assert plane.decoded.value != before
 
 
 def test_bad_input_is_refused_with_a_remedy(model, bumps):
