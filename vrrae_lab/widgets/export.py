@@ -5,6 +5,7 @@ import html
 import itertools
 import json
 import os
+from importlib.metadata import version
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from vrrae_lab import __version__, figures
+from vrrae_lab import figures
 from vrrae_lab.checks import check_at_least
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.files import write_text
@@ -123,6 +124,6 @@ def _page(title: str, data: Dataset, exported: dict[str, Any]) -> str:
         title=html.escape(title),
         data=html.escape(data.name),
         limit=LIMIT,
-        footer=f"Made with vrrae_lab {__version__}. Points: {len(exported['points']):,} of {len(data):,} images.",
+        footer=f"Made with vrrae_lab {version('vrrae_lab')}. Points: {len(exported['points']):,} of {len(data):,} images.",
         exported=json.dumps(exported).replace("</", "<\\/"),
     )
