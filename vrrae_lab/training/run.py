@@ -91,6 +91,10 @@ class Run:
         self.seconds += seconds
         return seconds / len(pending)
 
+    def exchange(self, loss: Loss, optimizer: optax.GradientTransformation) -> None:
+        """Go on with other numbers in the loss and in the optimiser, their structure being that of those before."""
+        self._fixed = replicate(self._fixed._replace(loss=loss, optimizer=optimizer), self._mesh)
+
     def terms(self, last: int | None = None) -> dict[str, Float[np.ndarray, " steps"]]:
         """The terms of the last steps, or of all."""
         count = self.step if last is None else last

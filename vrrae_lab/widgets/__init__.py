@@ -5,13 +5,17 @@ from vrrae_lab.widgets.diagram import diagram
 from vrrae_lab.widgets.explorer import Explorer, explore
 from vrrae_lab.widgets.export import export_html
 from vrrae_lab.widgets.latent_plane import LatentPlane, latent_plane
+from vrrae_lab.widgets.playground import playground
 from vrrae_lab.widgets.slider_picture import SliderPicture, View
+from vrrae_lab.widgets.steered_training import Diverged, Playground
 from vrrae_lab.widgets.sweep import sweep
 from vrrae_lab.widgets.truncated_svd import gradients_near_a_tie, near_tie, truncation
 
 __all__ = [
+    "Diverged",
     "Explorer",
     "LatentPlane",
+    "Playground",
     "SliderPicture",
     "View",
     "avae_bandwidth",
@@ -22,6 +26,7 @@ __all__ = [
     "kernel_density",
     "latent_plane",
     "near_tie",
+    "playground",
     "sweep",
     "truncation",
 ]
