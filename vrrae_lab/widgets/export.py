@@ -124,6 +124,6 @@ def _page(title: str, data: Dataset, exported: dict[str, Any]) -> str:
         title=html.escape(title),
         data=html.escape(data.name),
         limit=LIMIT,
-        footer=f"Made with vrrae_lab {version('vrrae_lab')}. Points: {len(exported['points']):,} of {len(data):,} images.",
+        footer=f"vrrae_lab {version('vrrae_lab')}. Points: {len(exported['points']):,} of {len(data):,} images.",
         exported=json.dumps(exported).replace("</", "<\\/"),
     )
