@@ -14,18 +14,13 @@ pytestmark = pytest.mark.browser
 
 # A notebook that names no kernel opens with a question.
 KERNELSPEC = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-ONE_MODEL = """
+MODEL = """
 import vrrae_lab as vl
 model, _ = vl.checkpoint.load(vl.checkpoint.shipped("bumps_vrrae"))
-vl.widgets.explore(model, vl.data.bumps(image_size=32), num_sliders=1)
+bumps = vl.data.bumps(image_size=32)
 """
-TWO_MODELS = """
-import jax, vrrae_lab as vl
-digits = vl.data.digits(n=100)
-models = [make(digits.shape, latent_size=20, rank=10, key=jax.random.key(0)) for make in (vl.vrrae, vl.rrae)]
-first, second = (vl.freeze_basis(model, digits.x) for model in models)
-vl.widgets.explore(first, digits, other=second, num_sliders=4)
-"""
+ONE_MODEL = MODEL + "vl.widgets.explore(model, bumps, num_sliders=1)"
+TWO_MODELS = MODEL + "vl.widgets.explore(model, bumps, other=model)"
 
 
 @pytest.fixture
@@ -123,5 +118,5 @@ def test_a_drawing_and_a_number_go_to_both_models(page, show):
     assert rig.settled_pixels(page, 2) == original
     rig.save_screenshot(page, "explorer_two_models")
     press(page, "encode it")
-    output(page).get_by_text("image 0 of digits_train").nth(1).wait_for()
+    output(page).get_by_text("image 0 of bumps").nth(1).wait_for()
     assert rig.wait_for_new_pixels(page, original) == rig.settled_pixels(page, 2)
