@@ -213,10 +213,11 @@ def test_up_to_eight_classes_have_colours_of_their_own(model, bumps, labels):
     ("labels", "ends"),
     [
         (np.linspace(-1, 2, 25), "from -1 (dark blue) to 2 (yellow)"),
+        (np.arange(25) // 9 / 2, "from 0 (dark blue) to 1 (yellow)"),
         (np.arange(25), "from 0 (dark blue) to 24 (yellow)"),
         (np.array(list("abcdefghijklmnopqrstuvwxy")), "from a (dark blue) to y (yellow)"),
     ],
-    ids=["numbers", "many", "words"],
+    ids=["numbers", "three numbers", "many", "words"],
 )
 def test_numbers_and_many_classes_go_from_dark_to_bright(model, bumps, labels, ends):
     plane = vl.widgets.latent_plane(model, replace(bumps, labels=labels), key=KEY)
@@ -353,6 +354,9 @@ def test_a_path_is_drawn_through_its_coefficients(model, bumps):
     assert (ground(plane)[rows, columns] == colour).all()
     without = ground(vl.widgets.latent_plane(model, bumps, key=KEY))
     assert not (without == colour).all(axis=-1).any()
+    few = vl.widgets.latent_plane(model, bumps.take(3), key=KEY, path=diagonal)
+    places_in_few = places(few, means(model, diagonal)[:, [few.across.value, few.up.value]])
+    assert np.min(places_in_few) >= 0 and np.max(places_in_few) < SIZE  # all of it can be seen
     assert "orange line: the way of bumps_diagonal" in plane.legend.value
 
 

@@ -98,7 +98,7 @@ class Drawing:
         for shape, samples in self.samples.items():
             for x, y in self._places(samples):
                 lines = [[(x + FINE * right, y + FINE * down) for right, down in line] for line in SHAPES[shape]]
-                for colour, width in ((WHITE, 3 * FINE), (BLACK, FINE)):
+                for colour, width in ((WHITE, 2 * FINE), (BLACK, FINE)):
                     for line in lines:
                         pen.line(line, colour, width)
         if self.path is not None:

@@ -15,9 +15,10 @@ from vrrae_lab.models import Autoencoder, check_images, in_batches, is_frozen
 from vrrae_lab.widgets.latent_drawing import Drawing, Extent, Pixels
 
 MOST_POINTS = 2000
-NUM_SAMPLES = 300
+NUM_SAMPLES = 200
 NUM_COMPONENTS = 10  # of the mixture
 PER_SIDE = 10  # of the grid: as many images as are decoded at a time elsewhere
+CELL = 96  # about the height of one of them, before it is fitted into the picture
 NUM_STEPS = 11  # of a strip
 CLASS_COLOURS = (*figures.PALETTE, "#F0E442")  # all eight of Okabe and Ito
 PRIOR, MIXTURE, KERNELS = "prior", "Gaussian mixture", "kernel density"
@@ -127,7 +128,10 @@ class LatentPoints:
         ground = None
         if scene.grid:
             images = in_batches(self._model.decode, self._at(scene, extent.cells(PER_SIDE)))
-            ground = figures.tile(figures.to_pixels(images, self._limits), PER_SIDE, gap=0)
+            larger = max(1, CELL // images.shape[1])
+            cells = self._pixels(images).repeat(larger, axis=1).repeat(larger, axis=2)
+            cells[:, -1], cells[:, :, -1] = 255, 255  # a line within the cell, so that its middle stays in place
+            ground = figures.tile(cells, PER_SIDE, gap=0)
         letters = {letter: points[i] for letter, i in scene.ends}
         drawing = Drawing(extent, points, self.colours, path, samples, letters, ground)
         return Plane(drawing.pixels(), extent, points)
