@@ -417,6 +417,91 @@ def test_a_number_of_updates_below_one_is_refused(playground):
         playground.step(0)
 
 
+# ------------------------------------------------------------------------------------------------ the scenarios
+
+
+@pytest.fixture(scope="module", params=["digits", "bumps"])
+def told(request):
+    """A playground by its data, with a function that plays a scenario on it, as a person would choose it."""
+    playground = make(data=request.param, key=jax.random.key(1))
+
+    def play(name):
+        playground.scenario.value = name
+        scenario = playground._scenarios[name]
+        assert scenario.words in playground.advice.value and f"{scenario.steps} updates" in playground.advice.value
+        playground.step(scenario.steps)
+        return looks(playground)
+
+    yield playground, play
+    playground.close()
+
+
+def looks(playground):
+    """What the models make of all the images that are watched."""
+    assert playground.message.value == ""
+    x = playground._watched.x
+    return {name: training.look(x, len(x)) for name, training in playground.training.items()}
+
+
+def errors(playground):
+    x = playground._watched.x
+    return {name: float(((look.x_hat - x) ** 2).mean()) for name, look in looks(playground).items()}
+
+
+def num_active(looks):
+    return {name: int(vl.metrics.active_units(look.mean).sum()) for name, look in looks.items()}
+
+
+def test_balanced(told):
+    playground, play = told
+    assert num_active(play("balanced")) == {"VAE": 8, "VRRAE": 8}
+    x = playground._watched.x
+    of_the_mean = float(((x - x.mean(axis=0)) ** 2).mean())
+    assert all(error < of_the_mean / 2 for error in errors(playground).values())
+
+
+def test_the_vae_collapses(told):
+    count = num_active(told[1]("make the VAE collapse"))
+    assert count["VAE"] <= 6 and count["VAE"] < count["VRRAE"]
+
+
+def test_beta_too_large(told):
+    found = told[1]("β too large")
+    assert num_active(found) == {"VAE": 0, "VRRAE": 0}
+    for look in found.values():
+        assert look.x_hat.std(axis=0).max() < 0.15 * told[0]._watched.x.std(axis=0).max()
+
+
+def test_near_tied_singular_values(told):
+    playground, play = told
+    playground.scenario.value = "balanced"  # so that the next line is a change
+    playground.scenario.value = "near-tied singular values"
+    first, closest = errors(playground)["VRRAE"], 0.0
+    for _ in range(60):
+        playground.training["VRRAE"].advance(5)
+        values = playground.training["VRRAE"].look(playground._watched.x, 1).spectrum[:8]
+        closest = max(closest, float((values[1:] / values[:-1]).max()))
+    assert closest > 0.97
+    assert errors(playground)["VRRAE"] < 0.5 * first
+
+
+def test_rank_too_small_until_it_is_raised(told):
+    playground, play = told
+    play("rank too small")
+    before = errors(playground)
+    assert before["VRRAE"] > 1.3 * before["VAE"]
+    playground.sliders["rank"].value = 8
+    playground.step(300)
+    assert errors(playground)["VRRAE"] < 0.8 * before["VRRAE"]
+
+
+def test_scenarios_are_offered_only_where_they_are_true(playground):
+    assert len(playground.scenario.options) == 6
+    other = make(models=("vae", "rrae"))
+    assert other.scenario.options == ("choose one",)
+    other.close()
+
+
 # -------------------------------------------------------------------------------------------------- the charts
 
 

@@ -28,8 +28,8 @@ NAMES = {
     "rrae_vae": "RRAE + VAE",
 }
 WITH_SVD = ("rrae", "vrrae", "rrae_vae")
-START = Settings(beta=1.0, learning_rate=1e-3, rank=8, noise=1.0)
-RANK, LATENT_SIZE, WIDTH = START.rank, 32, 128
+RANK, LATENT_SIZE, WIDTH = 8, 32, 128
+START = Settings(beta=0.1, learning_rate=1e-3, rank=RANK, noise=1.0)  # for a data set of one's own
 BATCH_SIZE = 64
 IMAGE_SIZE, NUM_BUMPS = 16, 400
 NUM_WATCHED = 200
@@ -58,13 +58,14 @@ def playground(
     _check_models(models)
     model_key, training_key, data_key = jax.random.split(key, 3)
     x, watched = _split(data, data_key)
+    scenarios = SCENARIOS[data] if isinstance(data, str) else {}
+    start = scenarios["balanced"].settings if scenarios else START
     training = {}
     for name in models:
         sizes = {"latent_size": LATENT_SIZE, "rank": RANK} if name in WITH_SVD else {"latent_size": RANK}
         model = _dense(name, {"shape": watched.shape, **sizes}, model_key)
-        training[NAMES[name]] = LiveTraining(model, x, START, batch_size=min(BATCH_SIZE, len(x)), key=training_key)
-    told = SCENARIOS[data] if isinstance(data, str) and tuple(models) == ("vae", "vrrae") else {}
-    return Playground(training, watched, told)
+        training[NAMES[name]] = LiveTraining(model, x, start, batch_size=min(BATCH_SIZE, len(x)), key=training_key)
+    return Playground(training, watched, scenarios if tuple(models) == ("vae", "vrrae") else {})
 
 
 class DenseEncoder(eqx.Module):

@@ -4,6 +4,7 @@ import asyncio
 import html
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
@@ -30,7 +31,14 @@ TOOLTIPS = {
     "step": "one update of both models",
     "reset": "back to the same start; the sliders stay where they are",
 }
-WIDTHS = {"curves": 640, "meter": 640, "plane": 390, "spectrum": 250, "reconstructions": 400}
+WIDTHS = {
+    "curves": training_pictures.WIDE,
+    "meter": training_pictures.WIDE,
+    "plane": training_pictures.WIDE - training_pictures.NARROW,
+    "spectrum": training_pictures.NARROW,
+    "reconstructions": 400,
+}
+COLUMN = {"width": "400px"}
 HEADINGS = {
     "curves": "What training minimises",
     "meter": "Collapse meter: filled bars are active coefficients, outlines have collapsed",
@@ -55,6 +63,7 @@ class Playground(ipywidgets.HBox):
         pictures: by name, each a PNG.
         status: what is going on.
         caption: the numbers of the last frame, in words.
+        advice: what to look for in the scenario.
         message: errors are shown here, as a notebook would swallow them.
     """
 
@@ -78,8 +87,7 @@ class Playground(ipywidgets.HBox):
         actions = {"start": self.start, "pause": self.pause, "step": self.step, "reset": self.reset}
         self.buttons = {name: self._button(name, action) for name, action in actions.items()}
         self.pictures = {name: _picture(width) for name, width in WIDTHS.items()}
-        self.status, self.caption, self.message = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
-        self.advice = ipywidgets.HTML(layout={"width": "400px"})
+        self.status, self.caption, self.message, self.advice = (ipywidgets.HTML(layout=COLUMN) for _ in range(4))
         for name in ("beta", "learning_rate", "rank", "noise"):
             self.sliders[name].observe(lambda _: self._shown(self._change), names="value")
         self.scenario.observe(lambda _: self._shown(self._set_scene), names="value")
@@ -152,13 +160,13 @@ class Playground(ipywidgets.HBox):
         super().close()
 
     async def _run(self) -> None:
-        pace, before = 0.0, time.perf_counter()
+        times: deque[float] = deque(maxlen=10)
         try:
             while True:
                 self._frame(self.sliders["speed"].value)
-                seconds, before = time.perf_counter() - before, time.perf_counter()
-                pace = seconds if not pace else 0.8 * pace + 0.2 * seconds
-                self._say(f"training, {1 / pace:.0f} frames a second")
+                times.append(time.perf_counter())
+                pace = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
+                self._say(f"training, {pace:.0f} frames a second" if pace else "training")
                 await asyncio.sleep(PAUSE)
         except KeyboardInterrupt:
             self._stop("interrupted")
@@ -210,7 +218,7 @@ class Playground(ipywidgets.HBox):
     def _set_scene(self) -> None:
         self.pause()
         scenario = self._scenarios.get(self.scenario.value)
-        self.advice.value = scenario.words if scenario else ""
+        self.advice.value = f"{scenario.words} Look after {scenario.steps} updates." if scenario else ""
         if scenario:
             for name, value in scenario.settings._asdict().items():
                 self.sliders[name].value = value
@@ -252,8 +260,7 @@ class Playground(ipywidgets.HBox):
         return button
 
     def _columns(self) -> list[ipywidgets.Widget]:
-        rows = " and then ".join(self.training)
-        below = _headed(f"Test images, and what the {rows} make of them", self.pictures["reconstructions"])
+        below = _headed(", ".join(["Rows: test images", *self.training]), self.pictures["reconstructions"])
         choice = [self.scenario, self.advice] if self._scenarios else []
         buttons = ipywidgets.HBox(list(self.buttons.values()))
         controls = [buttons, *self.sliders.values(), *choice, self.status, self.caption, self.message, below]
@@ -273,7 +280,7 @@ def _in_words(name: str, look: Look, data: Dataset) -> str:
     error = ((look.x_hat - data.x[: len(look.x_hat)]) ** 2).sum(axis=(1, 2, 3)).mean()
     kl = "" if look.kl is None else f", KL {look.kl.sum():.3g} nats"
     count = f"{training_pictures.active(look).sum()} of {look.mean.shape[1]} coefficients active"
-    return f"{name}: {count}{kl}, squared error of the images below {error:.3g}"
+    return f"{name}: {count}{kl}, error of the images below {error:.3g}"
 
 
 def _sliders(start: Settings) -> dict[str, ipywidgets.Widget]:
@@ -285,7 +292,7 @@ def _sliders(start: Settings) -> dict[str, ipywidgets.Widget]:
         "learning_rate": logarithmic("learning rate", start.learning_rate, -5, 0),
         "rank": int_slider("rank", 1, start.rank, value=start.rank),
         "noise": float_slider("noise factor", 0.0, 2.0, value=start.noise),
-        "speed": int_slider("updates/frame", 1, MOST_UPDATES, value=5),
+        "speed": int_slider("steps/frame", 1, MOST_UPDATES, value=5),
     }
 
 

@@ -9,7 +9,7 @@ from vrrae_lab import figures, metrics
 from vrrae_lab.widgets.live_training import Look
 from vrrae_lab.widgets.raster import Axis, Sheet, decades, round_up
 
-WIDE, NARROW, HEIGHT = 640, 250, 200
+WIDE, NARROW, HEIGHT = 530, 200, 180
 SHOWN = 10  # images in a row of reconstructions
 MOST_POINTS = 300  # of a curve
 MOST_DIRECTIONS = 16  # of a spectrum
@@ -85,10 +85,7 @@ def meters(looks: Mapping[str, Look]) -> bytes:
     """The KL divergence of each coefficient; a filled bar is an active one, an outline one that has collapsed."""
     parts = {name: look.kl for name, look in looks.items() if look.kl is not None}
     highest = round_up(max([0.5, *(float(part.max()) for part in parts.values())]))
-    titles = [
-        f"{name}: {active(look).sum()} of {look.mean.shape[1]} active, KL of each (nats)"
-        for name, look in looks.items()
-    ]
+    titles = [f"{name}: {active(look).sum()} of {look.mean.shape[1]} active; KL (nats)" for name, look in looks.items()]
     axes = [(Axis(0, look.mean.shape[1] + 1, "coefficient"), Axis(0, highest)) for look in looks.values()]
     sheet = Sheet(WIDE, HEIGHT, titles, axes)
     for panel, (name, look), colour in zip(sheet.panels, looks.items(), COLOURS, strict=True):
