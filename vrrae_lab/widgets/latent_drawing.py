@@ -3,11 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageDraw, ImageFont
 
 from vrrae_lab import figures
 
@@ -86,6 +85,8 @@ class Drawing:
 
     def pixels(self) -> UInt8[np.ndarray, "size size 3"]:
         """The picture."""
+        from PIL import Image, ImageDraw
+
         large = (FINE * SIZE, FINE * SIZE)
         image = Image.new("RGB", large, WHITE)
         if self.ground is not None:
@@ -112,8 +113,10 @@ class Drawing:
     def _places(self, points: np.ndarray) -> list[list[float]]:
         return (self.extent.unit(points) * FINE * SIZE).tolist()
 
-    def _write(self, pen: ImageDraw.ImageDraw) -> None:
+    def _write(self, pen: Any) -> None:
         """Numbers along the lower and the left edge, and the letters; not enlarged, as the font has one size."""
+        from PIL import ImageFont
+
         font = ImageFont.load_default()
         left, right, bottom, top = self.extent
         for x in _round_numbers(left, right):
@@ -133,6 +136,8 @@ class Drawing:
 
 def with_marker(pixels: Pixels, extent: Extent, position: tuple[float, float]) -> Pixels:
     """The picture of a plane with a ring around a position, black in white to be seen on everything."""
+    from PIL import Image, ImageDraw
+
     image = Image.fromarray(pixels)
     pen = ImageDraw.Draw(image)
     x, y = (extent.unit(np.array([position]))[0] * SIZE).tolist()
