@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
         "01_truncated_svd",
         "03_bump_collapse",
         "04_singular_values_and_beta",
+        "05_latent_explorer",
         "06_aggregate_posterior",
         "07_mnist",
         "10_ablations_and_zoo",

@@ -13,9 +13,10 @@ from jaxtyping import Array, Key
 from vrrae_lab import figures
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.models import Autoencoder
+from vrrae_lab.widgets.error_line import ErrorLine
 from vrrae_lab.widgets.latent_drawing import SIZE, Pixels, with_marker
 from vrrae_lab.widgets.latent_points import NUM_STEPS, SAMPLES, LatentPoints, Plane, Scene
-from vrrae_lab.widgets.slider_picture import ALARM, float_slider
+from vrrae_lab.widgets.slider_picture import float_slider
 
 DECODED_SIZE, PAIR_SIZE, STRIP_SIZE = 200, 140, 80  # about the heights on the page
 # JupyterLab lets two threads of a kernel handle messages at once, of which one would draw a state that has passed.
@@ -106,7 +107,7 @@ class LatentPlane(ipywidgets.VBox):
         self.pair = _image(PAIR_SIZE, height, 2 * width + 1)
         self.strip = _image(STRIP_SIZE, height, NUM_STEPS * (width + 1) - 1)
         self.strip.layout.display = "none"  # until there is one
-        self.legend, self.caption, self.message = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        self.legend, self.caption, self.message = ipywidgets.HTML(), ipywidgets.HTML(), ErrorLine()
         self._observe()
         super().__init__(self._rows())
         self._redraw()
@@ -181,7 +182,7 @@ class LatentPlane(ipywidgets.VBox):
                 action()
                 self.message.value = ""
             except Exception as error:  # whatever it is, the person at the plane must see it
-                self.message.value = f"<b style='color:{ALARM}'>{type(error).__name__}: {escape(str(error))}</b>"
+                self.message.show(error)
 
     def _turn(self, other: ipywidgets.Dropdown, old: int) -> None:
         """Show the plane of the chosen coefficients; choosing the one on the other axis swaps the two."""

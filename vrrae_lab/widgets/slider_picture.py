@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import ipywidgets
 
+from vrrae_lab.widgets.error_line import ErrorLine
+
 PICTURE_SIZE = 320
-ALARM = "#D55E00"
 
 
 class View(NamedTuple):
@@ -50,15 +51,16 @@ class SliderPicture(ipywidgets.HBox):
         self.sliders = list(sliders)
         self._start = [slider.value for slider in self.sliders]
         self.image = ipywidgets.Image(format=format, width=width, height=height, layout={"min_width": f"{width}px"})
-        self.caption, self.message = ipywidgets.HTML(), ipywidgets.HTML()
+        self.caption, self.message = ipywidgets.HTML(), ErrorLine()
+        draw = self.message.watch(self._draw)
         reset = ipywidgets.Button(description="reset", tooltip="all sliders back to where they started")
         reset.on_click(lambda _: self.reset())
         for slider in self.sliders:
-            slider.observe(lambda _: self._draw(), names="value")
+            slider.observe(lambda _: draw(), names="value")
         super().__init__([self.image, ipywidgets.VBox([*self.sliders, reset, self.caption, self.message])])
         if format == "svg+xml":
             self.layout.flex_flow = "column"
-        self._draw()
+        draw()
 
     def reset(self) -> None:
         """Put every slider back to where it started."""
@@ -66,11 +68,7 @@ class SliderPicture(ipywidgets.HBox):
             slider.value = value
 
     def _draw(self) -> None:
-        try:
-            self.image.value, self.caption.value = self._render(*(slider.value for slider in self.sliders))
-            self.message.value = ""
-        except Exception as error:  # whatever it is, the person at the slider must see it
-            self.message.value = f"<b style='color:{ALARM}'>{type(error).__name__}: {error}</b>"
+        self.image.value, self.caption.value = self._render(*(slider.value for slider in self.sliders))
 
 
 def float_slider(

@@ -1,7 +1,6 @@
 """The shell around two models in training: controls, pictures, and the turns it takes with the rest of the kernel."""
 
 import asyncio
-import html
 import time
 import weakref
 from collections import deque
@@ -20,7 +19,7 @@ from vrrae_lab.training import one_blas_thread
 from vrrae_lab.widgets import training_pictures
 from vrrae_lab.widgets.live_training import LiveTraining, Look, Settings
 from vrrae_lab.widgets.scenarios import Scenario
-from vrrae_lab.widgets.slider_picture import ALARM, float_slider, int_slider, slider_style
+from vrrae_lab.widgets.slider_picture import float_slider, int_slider, slider_style
 from vrrae_lab.widgets.training_pictures import SHOWN, Curves
 
 PAUSE = 0.01  # seconds between two frames, in which the kernel handles what the page has sent
@@ -87,7 +86,8 @@ class Playground(ipywidgets.HBox):
         actions = {"start": self.start, "pause": self.pause, "step": self.step, "reset": self.reset}
         self.buttons = {name: self._button(name, action) for name, action in actions.items()}
         self.pictures = {name: _picture(width) for name, width in WIDTHS.items()}
-        self.status, self.caption, self.message, self.advice = (ipywidgets.HTML(layout=COLUMN) for _ in range(4))
+        self.status, self.caption, self.advice = (ipywidgets.HTML(layout=COLUMN) for _ in range(3))
+        self.message = ErrorLine(layout=COLUMN)
         for name in ("beta", "learning_rate", "rank", "noise"):
             self.sliders[name].observe(lambda _: self._shown(self._change), names="value")
         self.scenario.observe(lambda _: self._shown(self._set_scene), names="value")
@@ -251,8 +251,7 @@ class Playground(ipywidgets.HBox):
     def _complain(self, error: Exception) -> None:
         self.pause()
         self._say("stopped")
-        words = html.escape(f"{type(error).__name__}: {error}")
-        self.message.value = f"<b style='color:{ALARM}'>{words}</b>"
+        self.message.show(error)
 
     def _button(self, name: str, action: Callable[[], None]) -> ipywidgets.Button:
         button = ipywidgets.Button(description=name, tooltip=TOOLTIPS[name], layout={"width": "95px"})
