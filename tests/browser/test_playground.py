@@ -59,9 +59,6 @@ def test_training_starts_pauses_and_follows_its_sliders(training):
     first = rig.settled_pixels(page, CURVES)
     press(page, "start")
     wait_for(page, lambda: step(page) >= 5)
-    started, before = time.monotonic(), step(page)
-    wait_for(page, lambda: step(page) >= before + 20)
-    print(f"{(step(page) - before) / (time.monotonic() - started):.1f} frames a second; {status(page)}")
     beta = readout(page, 0)
     rig.move_slider(page, 0, 3)  # while it trains
     wait_for(page, lambda: readout(page, 0) != beta, 5)
@@ -95,3 +92,35 @@ def test_another_cell_runs_while_the_models_train_and_sees_the_sliders(training)
     wait_for(page, lambda: step(page) > before + 3)
     press(page, "pause")
     wait_for(page, lambda: "paused" in status(page), 5)
+
+
+def test_an_interrupted_kernel_ends_the_training_and_start_takes_it_up(training):
+    page = training
+    press(page, "start")
+    wait_for(page, lambda: step(page) >= 10)
+
+    def interrupted():  # one that falls between two frames is lost
+        page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
+        page.wait_for_timeout(300)
+        return "interrupted" in status(page)
+
+    wait_for(page, interrupted, 20)
+    still = step(page)
+    press(page, "start")
+    wait_for(page, lambda: step(page) > still + 3, 20)
+    press(page, "pause")
+    wait_for(page, lambda: "paused" in status(page), 5)
+
+
+def test_a_scenario_sets_the_sliders_and_says_what_to_look_for(training):
+    page = training
+    page.locator(".jp-OutputArea select").select_option("β too large")
+    page.get_by_text("Look after 300 updates.").wait_for()
+    assert readout(page, 0) == "10.0"
+    press(page, "start")
+    wait_for(page, lambda: step(page) >= 300)
+    press(page, "pause")
+    wait_for(page, lambda: "paused" in status(page), 5)
+    text = page.locator(".jp-OutputArea").get_by_text(re.compile("^VAE: ")).inner_text()
+    assert len(re.findall("0 of 8 coefficients active", text)) == 2, text
+    rig.save_screenshot(page, "playground_scenario")
