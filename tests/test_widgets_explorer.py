@@ -171,9 +171,10 @@ def test_undo_goes_back_by_whole_moves(explorer):
         assert state(explorer).rank == explorer.rank.value == rank
         assert explorer.sliders[0].value == position[0]
     assert explorer._undo.disabled
-    explorer.sliders[0].value = 1.0
-    explorer.undo()
-    assert explorer.sliders[0].value == 0.0
+    for value in (1.0, -1.0):  # the same slider after an undo is a new step
+        explorer.sliders[0].value = value
+        explorer.undo()
+        assert explorer.sliders[0].value == 0.0 and explorer._undo.disabled
 
 
 def test_undo_takes_back_a_reset_and_an_encoded_image(explorer):
