@@ -1,5 +1,6 @@
 """The example of the README runs as it is written; only its sizes and steps are made small from outside."""
 
+import os
 import re
 import warnings
 from collections import Counter
@@ -15,7 +16,8 @@ import vrrae_lab as vl
 from vrrae_lab.experiments import EXPERIMENTS, of_model, shipped_record
 from vrrae_lab.gaussian import DiagonalGaussian
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 RESULTS = README.parent / "docs" / "results.md"
 
 
@@ -221,3 +223,16 @@ def test_the_verdicts_of_the_readme_are_those_of_the_claims() -> None:
     counts = Counter(claim.verdict for claim in vl.derivations.CLAIMS)
     for verdict in vl.derivations.Verdict:
         assert f"| {verdict} | {counts[verdict]} |" in README.read_text()
+
+
+def test_binder_installs_this_repository_with_its_constraints() -> None:
+    folder = ROOT / "binder"
+    lines = (folder / "requirements.txt").read_text().split("\n")
+    (constraints,) = (line.split()[1] for line in lines if line.startswith("-c"))
+    assert (folder / constraints).resolve() == ROOT / "constraints.txt"
+    assert "-e .[lab,data]" in lines
+    assert (folder / "runtime.txt").read_text().strip() == "python-3.11"  # without it jax is refused
+    script = folder / "postBuild"
+    assert os.access(script, os.X_OK) and "set -e" in script.read_text()
+    for notebook in re.findall(r"\S+\.ipynb", script.read_text()):
+        assert (ROOT / notebook).exists()

@@ -1,6 +1,7 @@
 """Images as pixels, as one picture of many, and as a figure."""
 
 import base64
+import functools
 import io
 import math
 from collections.abc import Sequence
@@ -95,6 +96,7 @@ def image_grid(
     return styled(figure, title, width, height, margin_left=margin_left)
 
 
+@functools.cache  # plotly takes some milliseconds for it, which a slider would wait for at every move
 def _cividis() -> UInt8[np.ndarray, "256 3"]:
     from plotly.colors import get_colorscale, sample_colorscale
 

@@ -17,6 +17,7 @@ from vrrae_lab.interrupts import deferred_interrupt
 from vrrae_lab.models import Autoencoder
 from vrrae_lab.training import one_blas_thread
 from vrrae_lab.widgets import training_pictures
+from vrrae_lab.widgets.error_line import ErrorLine
 from vrrae_lab.widgets.live_training import LiveTraining, Look, Settings
 from vrrae_lab.widgets.scenarios import Scenario
 from vrrae_lab.widgets.slider_picture import float_slider, int_slider, slider_style

@@ -1,0 +1,74 @@
+"""Take the README's pictures: widgets in JupyterLab, in headless Chromium.
+
+python -m tools.screenshots
+"""
+
+import io
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image, ImageChops
+
+from tests.browser import rig
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+BEGIN = """
+import jax
+import vrrae_lab as vl
+digits, bumps = vl.data.digits(), vl.data.bumps(image_size=32)
+models = {n: vl.checkpoint.load(vl.checkpoint.shipped(f"digits_{n.lower()}"))[0] for n in ("VAE", "RRAE", "VRRAE")}
+bumps_model, _ = vl.checkpoint.load(vl.checkpoint.shipped("bumps_vrrae"))
+"""
+# picture: what shows it
+CELLS = {
+    "diagram": """
+widget = vl.widgets.diagram(models, digits)
+widget.sliders[0].value, widget.sliders[1].value = "VRRAE", 4
+widget""",
+    "playground": """
+widget = vl.widgets.playground("digits", key=jax.random.key(0))
+widget.scenario.value = "make the VAE collapse"
+for _ in range(60):
+    widget.step(10)
+widget""",
+    "latent_plane": """
+widget = vl.widgets.latent_plane(
+    bumps_model, bumps, path=vl.data.bumps_diagonal(image_size=32), key=jax.random.key(0)
+)
+widget.grid.value = True
+widget""",
+}
+
+
+def main() -> None:
+    """One notebook with a cell for each picture; each is the output of its cell."""
+    with tempfile.TemporaryDirectory() as scratch, rig.chromium() as browser:
+        folder = Path(scratch) / "notebooks"
+        folder.mkdir()
+        notebook = new_notebook(cells=[new_code_cell(BEGIN), *map(new_code_cell, CELLS.values())])
+        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+        nbformat.write(notebook, folder / "pictures.ipynb")
+        with rig.jupyterlab(folder, Path(scratch) / "jupyter") as address:
+            page = browser.new_page(viewport={"width": 1700, "height": 1500})
+            rig.open_notebook(page, address, "pictures.ipynb")
+            rig.run_all(page)
+            page.wait_for_timeout(2000)
+            for number, name in enumerate(CELLS):
+                output = page.locator(".jp-OutputArea-output").nth(number)
+                output.scroll_into_view_if_needed()
+                page.wait_for_timeout(500)
+                _without_margin(output.screenshot()).save(DOCS / f"{name}.png", optimize=True)
+                print(DOCS / f"{name}.png")
+
+
+def _without_margin(png: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    white = Image.new("RGB", picture.size, "white")
+    _, _, right, bottom = ImageChops.difference(picture, white).getbbox()
+    return picture.crop((0, 0, right, bottom))
+
+
+if __name__ == "__main__":
+    main()
