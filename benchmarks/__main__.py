@@ -28,6 +28,7 @@ NAMES = {
     "growth": "cost against batch, latent and image size",
     "memory": "memory a step needs",
     "imports": "seconds and memory of imports",
+    "notebooks": "seconds and memory of the notebooks in their fast setting",
 }
 
 

@@ -28,6 +28,7 @@ SETTINGS = {
     # Cells out of sight are rendered too, so that every slider and picture is there to be found.
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 
 # The state of the notebook on screen: the first error message, or how many code cells have yet to run.
@@ -58,7 +59,7 @@ def unavailable(reason: str) -> NoReturn:
 
 def chromium_path() -> str:
     """Where Chromium is; where there is none, the test is skipped or fails."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    for name in CHROMIUM:
         if path := shutil.which(name):
             return path
     unavailable("there is no Chromium on the PATH (Debian: apt-get install chromium)")
