@@ -382,8 +382,8 @@ def test_part_of_a_large_set_is_as_the_floats_of_the_whole(monkeypatch: pytest.M
     part = evaluation.bounded(large)
     np.testing.assert_array_equal(part.x, floats.x[:5])
     assert part.x.dtype == np.float32 and (part.scale, len(part.labels)) == (255, 5)
-    assert evaluation.value_range(large) == (0, 1)
-    assert evaluation.value_range(floats) == (floats.x.min(), floats.x.max())
+    assert large.value_range == (0, 1)
+    assert floats.value_range == (floats.x.min(), floats.x.max())
 
 
 # ---- the other studies on these images

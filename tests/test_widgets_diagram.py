@@ -103,7 +103,7 @@ def test_bad_input_is_refused_with_a_remedy(models, digits):
         vl.widgets.diagram({}, digits)
     with linear_nets():
         loose = vl.vrrae(digits.shape, latent_size=6, rank=2, key=jax.random.key(0))
-    with pytest.raises(ValueError, match="basis of mine is not frozen: call freeze_basis"):
+    with pytest.raises(ValueError, match="mine takes its basis from each batch"):
         vl.widgets.diagram({"VAE": models["VAE"], "mine": loose}, digits)
     with pytest.raises(ValueError, match="no stages"):
         figures.flow([], description="nothing")

@@ -61,5 +61,5 @@ def test_bad_input_is_refused_with_a_remedy(models, bumps):
         vl.widgets.sweep(models, bumps, name="β", num_images=17)
     with linear_nets():
         loose = vl.vrrae(bumps.shape, latent_size=6, rank=3, key=jax.random.key(0))
-    with pytest.raises(ValueError, match="basis of fresh is not frozen"):
+    with pytest.raises(ValueError, match="fresh takes its basis from each batch"):
         vl.widgets.sweep({**models, "fresh": loose}, bumps, name="β")

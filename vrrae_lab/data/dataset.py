@@ -37,6 +37,11 @@ class Dataset:
         return height, width, channels
 
     @property
+    def value_range(self) -> tuple[float, float]:
+        """The darkest and the brightest value of the images as floats, which for bytes are those they can have."""
+        return (0.0, 1.0) if self.x.dtype == np.uint8 else (float(self.x.min()), float(self.x.max()))
+
+    @property
     def origin(self) -> str:
         """Where the images come from, in lines to be read: what was found, its files, the start of their checksums."""
         place = self.provenance.get("found", self.provenance.get("source", "nobody said where"))

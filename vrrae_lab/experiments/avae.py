@@ -190,7 +190,7 @@ class Avae(Study):
             posterior = in_batches(model.encode, drawn.x)
             sets[name] = aggregate_samples(posterior, kernel, key=keys[1])
             samples.append(in_batches(model.decode, to_codes(prior[:12], posterior, kernel)))
-        limits = evaluation.value_range(test)
+        limits = test.value_range
         title = f"Decoded samples of the prior, seed {seed}"
         return {
             "samples": figures.image_grid(

@@ -146,7 +146,7 @@ class Bumps:
             explore.generate(model, train.x, 10, num_components=self.num_components, key=key)
             for model in models.values()
         ]
-        limits = (float(train.x.min()), float(train.x.max()))
+        limits = train.value_range
         errors = {name: comparison.of_model(record, name, "test_error") for name in comparison.model_names(record)}
         convergence = {r["model"]: r["convergence"] for r in record["results"] if r["seed"] == seed}
         curves = {name: np.asarray(convergence[name]["curves"]["loss"], float) for name in models}

@@ -22,11 +22,6 @@ def bounded(images: data.Dataset) -> data.Dataset:
     return part.as_floats()
 
 
-def value_range(images: data.Dataset) -> tuple[float, float]:
-    """The darkest and the brightest value of the images, as floats."""
-    return (0.0, 1.0) if images.x.dtype == np.uint8 else (float(images.x.min()), float(images.x.max()))
-
-
 def evaluate(model: Autoencoder, train: data.Dataset, test: data.Dataset) -> dict[str, Any]:
     """Errors, and what the posteriors of the training images tell of collapse, as JSON-ready values.
 

@@ -207,7 +207,7 @@ def pictures(record: Mapping[str, Any], out: Path, train: Dataset) -> dict[str, 
     samples = [evaluation.generate(model, train, 12, key=key) for model in models.values()]
     errors = {name: comparison.of_model(record, name, "test_error") for name in names}
     values = {name: comparison.of_model(record, name, "singular_values") for name in models}
-    limits = evaluation.value_range(train)
+    limits = train.value_range
     return {
         "errors": figures.seed_strip(errors, title="Test error by seed", floors=record["floors"]),
         "samples": figures.image_grid(

@@ -30,7 +30,7 @@ from vrrae_lab.models.constructors import (
     vae_identity,
     vrrae,
 )
-from vrrae_lab.models.frozen import freeze_basis, is_frozen, num_parameters
+from vrrae_lab.models.frozen import check_frozen, freeze_basis, is_frozen, num_parameters
 from vrrae_lab.models.precision import mixed_precision
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "avae",
     "beta_tcvae",
     "build",
+    "check_frozen",
     "check_images",
     "contractive_ae",
     "freeze_basis",

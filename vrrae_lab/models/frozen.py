@@ -85,6 +85,19 @@ def is_frozen(model: Autoencoder) -> bool:
     return basis is None or isinstance(basis, FixedBasis)
 
 
+def check_frozen(model: Autoencoder, name: str = "this model") -> None:
+    """Refuse a model whose coefficients cannot be decoded alone.
+
+    Raises:
+        ValueError: naming it and the remedy.
+    """
+    if not is_frozen(model):
+        raise ValueError(
+            f"{name} takes its basis from each batch, so its coefficients cannot be decoded alone: "
+            "call model = freeze_basis(model, data.x) first"
+        )
+
+
 def num_parameters(model: Autoencoder) -> int:
     """How many numbers are trained; a frozen basis is not counted."""
     arrays = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from vrrae_lab import metrics
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.gaussian import DiagonalGaussian
-from vrrae_lab.models import Autoencoder, in_batches, is_frozen
+from vrrae_lab.models import Autoencoder, check_frozen, in_batches
 
 Image = Float[np.ndarray, "height width channels"]
 
@@ -59,11 +59,7 @@ class Coefficients:
         Raises:
             ValueError: if the model is not frozen, the images do not fit it, or it has diverged.
         """
-        if not is_frozen(model):
-            raise ValueError(
-                "this model takes its basis from each batch, so its coefficients cannot be decoded alone: "
-                "call model = freeze_basis(model, data.x) first"
-            )
+        check_frozen(model)
         posterior = in_batches(model.encode, data.x)
         if not np.isfinite(posterior.mean).all():
             raise ValueError(f"the coefficients of {data.name} contain NaN or infinity: the model has diverged")

@@ -12,7 +12,7 @@ from vrrae_lab.bottlenecks import LowRank, VariationalLowRank
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.figures.diagram import PICTURE, size
 from vrrae_lab.gaussian import DiagonalGaussian
-from vrrae_lab.models import Autoencoder, as_floats, in_batches, is_frozen
+from vrrae_lab.models import Autoencoder, as_floats, check_frozen, in_batches
 from vrrae_lab.widgets.slider_picture import SliderPicture, View, int_slider
 
 MOST_STAGES = 8
@@ -35,10 +35,10 @@ def diagram(models: Mapping[str, Autoencoder], data: Dataset) -> SliderPicture:
     """
     if not models:
         raise ValueError("there are no models: give one or more by name")
-    if loose := [name for name, model in models.items() if not is_frozen(model)]:
-        raise ValueError(f"the basis of {', '.join(loose)} is not frozen: call freeze_basis(model, data.x) first")
+    for name, model in models.items():
+        check_frozen(model, name)
     order = {name: np.argsort(-in_batches(m.encode, data.x).mean.std(axis=0)) for name, m in models.items()}
-    limits = (0.0, 1.0) if data.x.dtype == np.uint8 else (float(data.x.min()), float(data.x.max()))
+    limits = data.value_range
 
     def picture(x: np.ndarray) -> bytes:
         return figures.png(figures.to_pixels(np.asarray(x), limits)[0], max(1, PICTURE // data.shape[0]))

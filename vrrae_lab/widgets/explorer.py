@@ -14,7 +14,7 @@ from vrrae_lab.models import Autoencoder
 from vrrae_lab.widgets.coefficient_panel import CoefficientPanel
 from vrrae_lab.widgets.coefficients import Coefficients, State
 from vrrae_lab.widgets.error_line import ErrorLine
-from vrrae_lab.widgets.image_source import ImageSource, Source, value_range
+from vrrae_lab.widgets.image_source import ImageSource, Source
 
 MOST_UNDONE = 100
 PLAY_STEPS, PLAY_MILLISECONDS = 60, 100  # of one swing to and fro
@@ -52,7 +52,7 @@ class Explorer(ipywidgets.VBox):
             num_sliders: how many coefficients make a page.
         """
         self.message = ErrorLine()
-        limits = value_range(data)
+        limits = data.value_range
         titles = ["first model", "second model"] if len(models) > 1 else [""]
         self.panels = []
         for title, coefficients in zip(titles, models, strict=True):

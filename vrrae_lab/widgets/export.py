@@ -17,7 +17,7 @@ from vrrae_lab import figures
 from vrrae_lab.checks import check_at_least
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.files import write_text
-from vrrae_lab.models import Autoencoder, in_batches, is_frozen
+from vrrae_lab.models import Autoencoder, check_frozen, in_batches
 
 LIMIT = 3.0  # spreads to each side
 MOST_POINTS = 2000
@@ -53,8 +53,7 @@ def export_html(
         ValueError: if the model is not frozen or has fewer than two coefficients, the images do not fit it, a number is
             too small, or the page would be larger than 5 MB.
     """
-    if not is_frozen(model):
-        raise ValueError("this model takes its basis from each batch: call model = freeze_basis(model, data.x) first")
+    check_frozen(model)
     check_at_least(2, "num_coefficients", num_coefficients)
     check_at_least(2, "side", side)
     z = in_batches(lambda x: model.encode(x).mean, data.x)
@@ -64,7 +63,7 @@ def export_html(
     order = np.sort(np.argsort(-spread)[:num_coefficients])
     kept = np.linspace(0, len(z) - 1, min(len(z), MOST_POINTS)).astype(int)
     points = ((z[kept] - z.mean(axis=0)) / spread)[:, order]
-    limits = (0.0, 1.0) if data.x.dtype == np.uint8 else (float(data.x.min()), float(data.x.max()))
+    limits = data.value_range
     exported = {
         "limit": LIMIT,
         "side": side,

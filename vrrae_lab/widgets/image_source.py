@@ -26,18 +26,13 @@ class Source(NamedTuple):
     x: Image
 
 
-def value_range(data: Dataset) -> tuple[float, float]:
-    """The darkest and the brightest value of the images, as floats: the range of colours."""
-    return (0.0, 1.0) if data.x.dtype == np.uint8 else (float(data.x.min()), float(data.x.max()))
-
-
 def black_and_white(data: Dataset) -> tuple[float, float]:
     """The values that black and white have in data of this scaling.
 
     In the units of the source black is 0, and white is 1 or, in data that were divided by their largest value, that
     value. Where the images do not lie between the two, black and white are their extremes.
     """
-    low, high = value_range(data)
+    low, high = data.value_range
     if data.x.dtype == np.uint8:
         return low, high
     raw_low, raw_high = low * data.scale + data.offset, high * data.scale + data.offset

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key, Shaped, UInt8
 from vrrae_lab import density, explore, figures
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.gaussian import DiagonalGaussian
-from vrrae_lab.models import Autoencoder, check_images, in_batches, is_frozen
+from vrrae_lab.models import Autoencoder, check_frozen, check_images, in_batches
 from vrrae_lab.widgets.latent_drawing import Drawing, Extent, Pixels
 
 MOST_POINTS = 2000
@@ -86,11 +86,7 @@ class LatentPoints:
 
     def __init__(self, model: Autoencoder, data: Dataset, *, path: Dataset | None, key: Key[Array, ""]) -> None:
         """Args and Raises: see `latent_plane`."""
-        if not is_frozen(model):
-            raise ValueError(
-                "this model takes its basis from each batch, so its coefficients cannot be decoded alone: "
-                "call model = freeze_basis(model, data.x) first"
-            )
+        check_frozen(model)
         for images in (data, path):
             if images is not None:
                 check_images(images.x, model.shape)
@@ -108,7 +104,7 @@ class LatentPoints:
         self._path = None if path is None else explore.coefficients(model, path.x)
         self._model, self._key = model, key
         self._samples: dict[str, np.ndarray] = {}
-        self._limits = (float(self.data.x.min()), float(self.data.x.max()))
+        self._limits = data.value_range
         self._labels = _vector(data, self.numbers)
         self.colours, meaning = _colours(self._labels, len(self.z))
         count = f"{len(self.z):,} images" if len(self.z) == len(data) else f"{len(self.z):,} of {len(data):,} images"

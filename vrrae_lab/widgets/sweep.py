@@ -8,7 +8,7 @@ import numpy as np
 from vrrae_lab import figures, metrics
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.gaussian import DiagonalGaussian
-from vrrae_lab.models import Autoencoder, in_batches, is_frozen
+from vrrae_lab.models import Autoencoder, check_frozen, in_batches
 from vrrae_lab.widgets.slider_picture import SliderPicture, View, slider_style
 
 WIDTH = 560
@@ -32,8 +32,8 @@ def sweep(models: Mapping[str, Autoencoder], data: Dataset, *, name: str, num_im
         raise ValueError("there are no models: give one or more by name")
     if not 1 <= num_images <= len(data):
         raise ValueError(f"num_images = {num_images}, but {data.name} has {len(data)} images: use 1 to {len(data)}")
-    if loose := [setting for setting, model in models.items() if not is_frozen(model)]:
-        raise ValueError(f"the basis of {', '.join(loose)} is not frozen: call freeze_basis(model, data.x) first")
+    for setting, model in models.items():
+        check_frozen(model, setting)
     shown = np.linspace(0, len(data) - 1, num_images).astype(int)
     views = {setting: _view(model, data, shown) for setting, model in models.items()}  # a slider should not wait
     slider = ipywidgets.SelectionSlider(options=list(models), description=name, **slider_style())
@@ -44,7 +44,7 @@ def sweep(models: Mapping[str, Autoencoder], data: Dataset, *, name: str, num_im
 def _view(model: Autoencoder, data: Dataset, shown: np.ndarray) -> View:
     posterior = in_batches(model.encode, data.x)
     x_hat = in_batches(model.decode, posterior.mean)
-    limits = (float(data.x.min()), float(data.x.max()))
+    limits = data.value_range
     sheet = figures.tile(figures.to_pixels(np.concatenate([data.x[shown], x_hat[shown]]), limits), len(shown))
     squares = (np.asarray(posterior.mean, float) ** 2).mean(axis=0)
     lines = [f"error {metrics.relative_error(data.x, x_hat):.1f} %", f"mean of squared coefficients: {_list(squares)}"]

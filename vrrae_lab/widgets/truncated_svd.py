@@ -32,7 +32,7 @@ def truncation(data: Dataset, *, num_images: int = 8) -> SliderPicture:
     coefficients, basis, squares = (np.asarray(full.coefficients), np.asarray(full.basis), full.singular_values**2)
     energy = np.cumsum(np.asarray(squares)) / float(squares.sum())
     shown = np.linspace(0, len(data) - 1, num_images).astype(int)
-    limits = (float(data.x.min()), float(data.x.max()))
+    limits = data.value_range
 
     def render(rank: int) -> View:
         low_rank = coefficients[shown, :rank] @ basis[:, :rank].T
