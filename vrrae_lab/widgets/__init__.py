@@ -5,6 +5,7 @@ from vrrae_lab.widgets.diagram import diagram
 from vrrae_lab.widgets.explorer import Explorer, explore
 from vrrae_lab.widgets.export import export_html
 from vrrae_lab.widgets.latent_plane import LatentPlane, latent_plane
+from vrrae_lab.widgets.linear_collapse import linear_collapse
 from vrrae_lab.widgets.playground import playground
 from vrrae_lab.widgets.slider_picture import SliderPicture, View
 from vrrae_lab.widgets.steered_training import Diverged, Playground
@@ -25,6 +26,7 @@ __all__ = [
     "gradients_near_a_tie",
     "kernel_density",
     "latent_plane",
+    "linear_collapse",
     "near_tie",
     "playground",
     "sweep",
