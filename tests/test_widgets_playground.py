@@ -1,6 +1,7 @@
 """Live training at the level of traits; tests/browser moves it in JupyterLab."""
 
 import asyncio
+import importlib
 import io
 import re
 import signal
@@ -14,7 +15,7 @@ from support import linear_nets
 
 import vrrae_lab as vl
 from vrrae_lab.experiments.optimizer import adabelief
-from vrrae_lab.widgets import live_training, raster
+from vrrae_lab.widgets import live_training, raster, training_pictures
 from vrrae_lab.widgets.live_training import LiveTraining, Settings
 
 SETTINGS = Settings(beta=0.5, learning_rate=1e-3, rank=3, noise=1.0)
@@ -378,6 +379,37 @@ def test_deterministic_models_and_an_own_data_set(playground):
     assert other.message.value == "" and "KL" not in other.caption.value
     assert list(other.models) == ["AE", "RRAE"]
     other.close()
+
+
+def test_what_is_watched_of_an_own_data_set_is_not_trained_on(monkeypatch):
+    module, trained = importlib.import_module("vrrae_lab.widgets.playground"), []
+
+    def spy(model, x, *arguments, **named):
+        trained.append(x)
+        return LiveTraining(model, x, *arguments, **named)
+
+    monkeypatch.setattr(module, "LiveTraining", spy)
+    x = vl.data.digits("train", 52).x
+    playground = make(data=vl.data.Dataset("own", x, np.arange(52)))
+    playground.close()
+    np.testing.assert_array_equal(playground._watched.x, x[::5])
+    np.testing.assert_array_equal(playground._watched.labels, np.arange(52)[::5])
+    for images in trained:
+        np.testing.assert_array_equal(images, np.delete(x, np.s_[::5], axis=0))
+
+
+def test_the_plane_is_that_of_the_two_coefficients_that_spread_most():
+    random = np.random.default_rng(0)
+    mean = random.normal(size=(40, 4)) * [0.1, 2.0, 0.2, 1.0]
+
+    def plane(mean):
+        look = live_training.Look(mean, None, np.ones(4), np.array(4), np.zeros((1, 8, 8, 1)))
+        return training_pictures.planes({"one": look}, np.arange(40.0))
+
+    for coefficient, seen in enumerate((False, True, False, True)):
+        other = mean.copy()
+        other[:, coefficient] *= 0.8
+        assert (plane(other) != plane(mean)) == seen
 
 
 def test_the_models_can_be_taken_out(playground):

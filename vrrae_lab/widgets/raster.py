@@ -34,11 +34,11 @@ class Axis(NamedTuple):
         return ((np.log(values) if self.logarithmic else values) - low) / (high - low)
 
     def ticks(self) -> list[float]:
-        """Round values on the axis, two to six of them where its ends are round."""
+        """Round values on the axis, two to seven of them where its ends are round."""
         if self.logarithmic:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             return [10.0**power for power in range(first, last + 1, max(1, (last - first + 3) // 4))]
-        step = round_up((self.high - self.low) / 5)
+        step = round_up((self.high - self.low) / 3)
         return [step * i for i in range(math.ceil(self.low / step), math.floor(self.high / step + 1e-9) + 1)]
 
 
