@@ -178,8 +178,18 @@ def test_second_run_trains_nothing(finished: Any, tmp_path: Path, monkeypatch: p
     }
     with pytest.raises(ValueError, match="num_generated: 20 there, 21 now"):
         dataclasses.replace(run.study, num_generated=21).run(folder, progress=False)
+    shutil.rmtree(folder / "runs")
     with pytest.raises(ValueError, match="classifier.eqx holds a classifier of other settings .num_steps: 4 there"):
         dataclasses.replace(run.study, classifier_steps=5).run(folder, progress=False)
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_runs_of_other_settings_are_refused_before_a_classifier_is_trained(finished: Any, tmp_path: Path) -> None:
+    run: Finished = finished("mnist")
+    shutil.copytree(run.folder / "runs", tmp_path / "runs")
+    with pytest.raises(ValueError, match="holds runs of other settings"):
+        dataclasses.replace(run.study, num_pairs=run.study.num_pairs + 1).run(tmp_path, progress=False)
+    assert not (tmp_path / "classifier.eqx").exists()
 
 
 @pytest.mark.usefixtures("synthetic")

@@ -106,6 +106,17 @@ class Plan:
                 raise ValueError(f"{name!r} and {twin!r} would both write files {slug(name)}-…: rename one of them")
 
 
+def check_folder(plan: Plan, seeds: range, out: Path) -> None:
+    """Refuse a folder with runs of other settings, before anything long is begun; `run` does so too.
+
+    Raises:
+        ValueError: naming the settings that differ, or the file that is no record.
+    """
+    for seed in seeds:
+        for name in plan.candidates:
+            _finished_run(_stem(out, name, seed), plan)
+
+
 def slug(name: str) -> str:
     """A model's name as part of a file name: small letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -85,6 +85,8 @@ class ImageSet(Study):
             ValueError: if `out` holds runs of other settings, or the images have no labels.
         """
         train, test = self.images()
+        plan = self.plan_of(train, test)
+        comparison.check_folder(plan, self.seeds, out)
         classifier = kept_classifier(
             out / "classifier.eqx",
             train,
@@ -94,7 +96,6 @@ class ImageSet(Study):
             progress=progress,
         )
         judge = Judge(self, classifier, train, test)
-        plan = self.plan_of(train, test)
         plan = replace(plan, evaluate=judge.evaluate, data={**plan.data, "classifier": judge.facts})
         return comparison.run(plan, self.seeds, out, progress=progress)
 
