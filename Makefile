@@ -36,15 +36,15 @@ lab: $(INSTALLED) ## Open JupyterLab on the first notebook (prints its address; 
 demo: $(INSTALLED) ## The main experiment without a browser, in its short form
 	$(BIN)/vrrae-lab run bumps --fast
 
-# Files go whole to one of $(JOBS) processes, as the tests of a file share what is dear to make; the longest, notebooks,
-# come first.
+# Files go whole to one of $(JOBS) processes, as the tests of a file share what is dear to make. The longest, notebooks and
+# browser, come first: xdist by itself would put files of few tests last, and one process would wait for the other.
 # One pytest run, so that its last line speaks for everything. (Not --nbmake-find-import-errors: it lets asserts fail.)
 test: $(INSTALLED) ## All tests: library, notebooks (short runs) and, where Chromium is found, JupyterLab
-	VRRAE_LAB_FAST=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbmake --nbmake-kernel=python3 --nbmake-timeout=300 notebooks tests $(ARGS)
+	VRRAE_LAB_FAST=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --nbmake --nbmake-kernel=python3 --nbmake-timeout=300 notebooks tests $(ARGS)
 
 # Old packages on a new Python warn of what will go; that is not ours to mend.
 colab: $(COLAB_INSTALLED) ## Unit tests and notebooks 00, 03, 06, 07 with the versions that Colab has preinstalled
-	VRRAE_LAB_FAST=1 .venv-colab/bin/python -m pytest -n $(JOBS) --dist loadfile -o filterwarnings=default \
+	VRRAE_LAB_FAST=1 .venv-colab/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -o filterwarnings=default \
 		--nbmake --nbmake-kernel=python3 --nbmake-timeout=300 $(COLAB_NOTEBOOKS) $(COLAB_TESTS) $(ARGS)
 
 bench: $(INSTALLED) ## Speed, side by side with RRAEs and PyTorch, which it installs too (ARGS="steps --threads 2")

@@ -32,13 +32,15 @@ def run(*arguments):
 
 
 def test_every_benchmark_runs_and_leaves_its_figures(tmp_path):
-    done = run("--fast", "--json", tmp_path / "record.json")
+    """But those that run notebooks, in a kernel or in a browser: other tests do so."""
+    names = [name for name in NAMES if name not in ("key_press", "notebooks")]
+    done = run(*names, "--fast", "--json", tmp_path / "record.json")
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "record.json").read_text())
-    assert list(record) == list(NAMES)
+    assert list(record) == names
     for name, part in record.items():
         assert f"## {name}:" in done.stdout
-        assert part["threads"] == 1 and part["fast"] and part["command"].startswith("python -m benchmarks --fast")
+        assert part["threads"] == 1 and part["fast"] and "--fast" in part["command"]
         assert part["rows"]
         for row in part["rows"]:
             for value in row.values():

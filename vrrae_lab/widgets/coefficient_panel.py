@@ -88,8 +88,8 @@ class CoefficientPanel(ipywidgets.Box):
             source: what was encoded, or None.
         """
         self.state = state
+        self._pictures.show(decoded, source)  # first, as it is what the eye waits for
         self._set_controls()
-        self._pictures.show(decoded, source)
         self.caption.value = self._words(decoded, source)
         self.bars.value = bars(self.coefficients, self.state.rank, self.active)
 
