@@ -38,7 +38,7 @@ def diagram(models: Mapping[str, Autoencoder], data: Dataset) -> SliderPicture:
     for name, model in models.items():
         check_frozen(model, name)
     order = {name: np.argsort(-in_batches(m.encode, data.x).mean.std(axis=0)) for name, m in models.items()}
-    limits = data.value_range
+    limits, captions = data.value_range, {name: _in_words(model) for name, model in models.items()}
 
     def picture(x: np.ndarray) -> bytes:
         return figures.png(figures.to_pixels(np.asarray(x), limits)[0], max(1, PICTURE // data.shape[0]))
@@ -55,7 +55,7 @@ def diagram(models: Mapping[str, Autoencoder], data: Dataset) -> SliderPicture:
             figures.Stage("image x̂", kind="image", picture=picture(np.asarray(models[name].decode(z)))),
         ]
         words = f"{name}: {', '.join(stage.title for stage in stages)}"
-        return View(figures.flow(stages, description=words), _in_words(models[name]))
+        return View(figures.flow(stages, description=words), captions[name])
 
     chosen = ipywidgets.ToggleButtons(options=list(models), description="model", style={"button_width": "90px"})
     controls = [chosen, int_slider("picture", 1, len(data), value=1), int_slider("draw", 0, DRAWS, value=0)]
