@@ -47,6 +47,7 @@ def quick_compilation():
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()  # what was compiled so rounds otherwise, and no other module may meet it
 
 
 @pytest.fixture
