@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -63,8 +64,6 @@ def test_the_page_needs_no_network_and_says_what_it_shows(model, digits, tmp_pat
 
 
 def test_few_classes_are_of_the_palette_and_labels_that_are_no_number_of_one_colour(model, digits, tmp_path):
-    from dataclasses import replace
-
     odd = replace(digits, labels=digits.labels % 2)
     colours = exported(vl.widgets.export_html(model, odd, tmp_path / "odd.html", side=2))["colours"]
     assert colours == [vl.figures.PALETTE[label] for label in odd.labels]
@@ -83,6 +82,9 @@ def test_bad_input_is_refused_before_anything_is_written(model, digits, tmp_path
         vl.widgets.export_html(loose, digits, path)
     with pytest.raises(ValueError, match="1 coefficient: a plane needs 2"):
         vl.widgets.export_html(narrow, digits, path)
+    holed = replace(digits, x=np.where(np.arange(60)[:, None, None, None] == 7, np.float32(np.nan), digits.x))
+    with pytest.raises(ValueError, match="NaN or infinity: the model has diverged, or the images"):
+        vl.widgets.export_html(model, holed, path)
     with pytest.raises(ValueError, match="side = 1"):
         vl.widgets.export_html(model, digits, path, side=1)
     with pytest.raises(ValueError, match="num_coefficients = 1"):

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from vrrae_lab import metrics
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.gaussian import DiagonalGaussian
-from vrrae_lab.models import Autoencoder, check_frozen, in_batches
+from vrrae_lab.models import Autoencoder
+from vrrae_lab.widgets.encoded import encoded
 
 Image = Float[np.ndarray, "height width channels"]
 
@@ -57,14 +58,9 @@ class Coefficients:
         """Encode the data and measure.
 
         Raises:
-            ValueError: if the model is not frozen, the images do not fit it, or it has diverged.
+            ValueError: if the model is not frozen, the images do not fit it, or a coefficient is NaN or infinite.
         """
-        check_frozen(model)
-        posterior = in_batches(model.encode, data.x)
-        if not np.isfinite(posterior.mean).all():
-            raise ValueError(f"the coefficients of {data.name} contain NaN or infinity: the model has diverged")
-        mean, spread = posterior.mean.mean(axis=0), posterior.mean.std(axis=0)
-        order = np.argsort(-spread, kind="stable")
+        posterior, z, mean, spread, order = encoded(model, data)
         kl, noise = metrics.kl_per_coefficient(posterior), None
         if isinstance(posterior, DiagonalGaussian):
             width = np.asarray(posterior.standard_deviation).mean(axis=0)
@@ -74,7 +70,7 @@ class Coefficients:
             order=order,
             mean=mean[order],
             spread=spread[order],
-            singular_values=np.sqrt(np.mean(np.square(posterior.mean, dtype=float), axis=0))[order],
+            singular_values=np.sqrt(np.mean(np.square(z, dtype=float), axis=0))[order],
             kl=None if kl is None else np.array(kl)[order],
             noise=noise,
         )

@@ -11,13 +11,14 @@ from string import Template
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from vrrae_lab import figures
 from vrrae_lab.checks import check_at_least
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.files import write_text
-from vrrae_lab.models import Autoencoder, check_frozen, in_batches
+from vrrae_lab.models import Autoencoder
+from vrrae_lab.widgets.encoded import decode_plane, encoded
 
 LIMIT = 3.0  # spreads to each side
 MOST_POINTS = 2000
@@ -50,19 +51,18 @@ def export_html(
         The path.
 
     Raises:
-        ValueError: if the model is not frozen or has fewer than two coefficients, the images do not fit it, a number is
-            too small, or the page would be larger than 5 MB.
+        ValueError: if the model is not frozen or has fewer than two coefficients, the images do not fit it, a
+            coefficient is NaN or infinite, a number is too small, or the page would be larger than 5 MB.
     """
-    check_frozen(model)
     check_at_least(2, "num_coefficients", num_coefficients)
     check_at_least(2, "side", side)
-    z = in_batches(lambda x: model.encode(x).mean, data.x)
+    _, z, middle, spread, by_spread = encoded(model, data)
     if z.shape[1] < 2:
         raise ValueError("the model has 1 coefficient: a plane needs 2 or more")
-    spread = np.maximum(z.std(axis=0), 1e-12)
-    order = np.sort(np.argsort(-spread)[:num_coefficients])
+    spread = np.maximum(spread, 1e-12)
+    order = np.sort(by_spread[:num_coefficients])
     kept = np.linspace(0, len(z) - 1, min(len(z), MOST_POINTS)).astype(int)
-    points = ((z[kept] - z.mean(axis=0)) / spread)[:, order]
+    points = ((z[kept] - middle) / spread)[:, order]
     limits = data.value_range
     exported = {
         "limit": LIMIT,
@@ -73,7 +73,7 @@ def export_html(
         "points": np.round(points, 3).tolist(),
         "colours": _colours(data, kept),
         "planes": [
-            {"pair": pair, "sprite": _sprite(model, z.mean(axis=0), spread, order[list(pair)], side, limits)}
+            {"pair": pair, "sprite": _sprite(model, middle, spread, order[list(pair)], side, limits)}
             for pair in itertools.combinations(range(len(order)), 2)
         ],
     }
@@ -91,16 +91,14 @@ def _sprite(
     model: Autoencoder,
     middle: Float[np.ndarray, " rank"],
     spread: Float[np.ndarray, " rank"],
-    pair: np.ndarray,
+    pair: Int[np.ndarray, "2"],
     side: int,
     limits: tuple[float, float],
 ) -> str:
     """Decodes over one plane as a picture: the first coefficient to the right, the second downwards."""
     ticks = np.linspace(-LIMIT, LIMIT, side)
-    z = np.tile(middle, (side * side, 1))
-    z[:, pair[0]] += spread[pair[0]] * np.tile(ticks, side)
-    z[:, pair[1]] += spread[pair[1]] * np.repeat(ticks, side)
-    images = in_batches(model.decode, z.astype(np.float32))
+    places = np.stack([np.tile(ticks, side), np.repeat(ticks, side)], axis=1)
+    images = decode_plane(model, middle, pair.tolist(), middle[pair] + spread[pair] * places)
     sheet = figures.tile(figures.to_pixels(images, limits), side, gap=0)
     return base64.b64encode(figures.png(sheet)).decode()
 

@@ -11,8 +11,11 @@ from jaxtyping import Array, Float, Key, Shaped, UInt8
 from vrrae_lab import density, explore, figures
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.gaussian import DiagonalGaussian
-from vrrae_lab.models import Autoencoder, check_frozen, check_images, in_batches
+from vrrae_lab.models import Autoencoder, check_images
+from vrrae_lab.widgets.encoded import decode_plane, encoded
 from vrrae_lab.widgets.latent_drawing import Drawing, Extent, Pixels
+
+Pictures = UInt8[np.ndarray, "count height width 3"]
 
 MOST_POINTS = 2000
 NUM_SAMPLES = 200
@@ -86,20 +89,14 @@ class LatentPoints:
 
     def __init__(self, model: Autoencoder, data: Dataset, *, path: Dataset | None, key: Key[Array, ""]) -> None:
         """Args and Raises: see `latent_plane`."""
-        check_frozen(model)
-        for images in (data, path):
-            if images is not None:
-                check_images(images.x, model.shape)
+        if path is not None:
+            check_images(path.x, model.shape)
         self.numbers = np.linspace(0, len(data) - 1, min(len(data), MOST_POINTS)).astype(int)
         self.data = replace(data, x=data.x[self.numbers], labels=None).as_floats()
-        posterior = in_batches(model.encode, self.data.x)
-        self.z = np.asarray(posterior.mean)
-        if not np.isfinite(self.z).all():
-            raise ValueError("the coefficients contain NaN or infinity: the model has diverged")
+        posterior, self.z, self.middle, self.spread, order = encoded(model, self.data)
         if self.z.shape[1] < 2:
             raise ValueError("the model has 1 coefficient, and a plane needs two: use widgets.explore")
-        self.middle, self.spread = self.z.mean(axis=0), self.z.std(axis=0)
-        self.order = [int(j) for j in np.argsort(-self.spread, kind="stable")]
+        self.order = order.tolist()
         self.sample_names = ([PRIOR] if isinstance(posterior, DiagonalGaussian) else []) + [MIXTURE, KERNELS]
         self._path = None if path is None else explore.coefficients(model, path.x)
         self._model, self._key = model, key
@@ -123,9 +120,9 @@ class LatentPoints:
         extent = Extent.around(np.concatenate(parts))
         ground = None
         if scene.grid:
-            images = in_batches(self._model.decode, self._at(scene, extent.cells(PER_SIDE)))
-            larger = max(1, CELL // images.shape[1])
-            cells = self._pixels(images).repeat(larger, axis=1).repeat(larger, axis=2)
+            cells = self._decode_plane(scene, extent.cells(PER_SIDE))
+            larger = max(1, CELL // cells.shape[1])
+            cells = cells.repeat(larger, axis=1).repeat(larger, axis=2)
             cells[:, -1], cells[:, :, -1] = 255, 255  # a line within the cell, so that its middle stays in place
             ground = figures.tile(cells, PER_SIDE, gap=0)
         letters = {letter: points[i] for letter, i in scene.ends}
@@ -149,12 +146,12 @@ class LatentPoints:
 
     def start(self, scene: Scene) -> tuple[float, float]:
         """Where the marker is put: at the mean of the points, or at the point whose coefficients are decoded."""
-        base = self.middle if scene.base is None else self.z[scene.base]
+        base = self._base(scene)
         return float(base[scene.across]), float(base[scene.up])
 
     def decoded(self, scene: Scene, position: tuple[float, float]) -> Pixels:
         """The image at a position."""
-        return self._pixels(self._model.decode(self._at(scene, np.array([position]))))[0]
+        return self._decode_plane(scene, np.array([position]))[0]
 
     def pair(self, number: int) -> Pixels:
         """The image of a point, and at its right the one decoded from all its coefficients."""
@@ -164,30 +161,30 @@ class LatentPoints:
     def between(self, start: int, end: int) -> Pixels:
         """Images decoded on the straight line between all the coefficients of two points, ends included."""
         weights = np.linspace(0, 1, NUM_STEPS, dtype=self.z.dtype)[:, None]
-        return self._strip((1 - weights) * self.z[[start]] + weights * self.z[[end]])
+        z = (1 - weights) * self.z[[start]] + weights * self.z[[end]]
+        return figures.tile(self._pixels(self._model.decode(z)), NUM_STEPS)
 
     def along(self, scene: Scene, extent: Extent, trail: Float[np.ndarray, "places 2"]) -> Pixels:
         """Images decoded along a painted line, at equal distances in the picture."""
         lengths = np.linalg.norm(np.diff(extent.unit(trail), axis=0), axis=1)
         so_far = np.concatenate([[0.0], np.cumsum(lengths)])
         stops = np.linspace(0, so_far[-1], NUM_STEPS)
-        return self._strip(self._at(scene, np.stack([np.interp(stops, so_far, c) for c in trail.T], axis=1)))
+        places = np.stack([np.interp(stops, so_far, c) for c in trail.T], axis=1)
+        return figures.tile(self._decode_plane(scene, places), NUM_STEPS)
 
     def describe(self, number: int) -> str:
         """Which of the given images a point is, in words."""
         label = "" if self._labels is None else f", label {self._labels[number]}"
         return f"image {self.numbers[number]}{label}"
 
-    def _at(self, scene: Scene, positions: np.ndarray) -> np.ndarray:
-        """Coefficients at positions in the plane."""
-        z = np.repeat((self.middle if scene.base is None else self.z[scene.base])[None], len(positions), axis=0)
-        z[:, [scene.across, scene.up]] = positions
-        return z
+    def _base(self, scene: Scene) -> Float[np.ndarray, " rank"]:
+        """The coefficients that the two of the plane are set in."""
+        return self.middle if scene.base is None else self.z[scene.base]
 
-    def _strip(self, z: np.ndarray) -> Pixels:
-        return figures.tile(self._pixels(in_batches(self._model.decode, z)), len(z))
+    def _decode_plane(self, scene: Scene, positions: Float[np.ndarray, "count 2"]) -> Pictures:
+        return self._pixels(decode_plane(self._model, self._base(scene), [scene.across, scene.up], positions))
 
-    def _pixels(self, images: Array | np.ndarray) -> UInt8[np.ndarray, "count height width 3"]:
+    def _pixels(self, images: Array | np.ndarray) -> Pictures:
         return figures.to_pixels(np.asarray(images), self._limits)
 
 
