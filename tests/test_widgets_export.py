@@ -63,14 +63,18 @@ def test_the_page_needs_no_network_and_says_what_it_shows(model, digits, tmp_pat
     assert len(set(exported(page)["colours"])) == 10  # one for each class
 
 
-def test_few_classes_are_of_the_palette_and_labels_that_are_no_number_of_one_colour(model, digits, tmp_path):
-    odd = replace(digits, labels=digits.labels % 2)
-    colours = exported(vl.widgets.export_html(model, odd, tmp_path / "odd.html", side=2))["colours"]
-    assert colours == [vl.figures.PALETTE[label] for label in odd.labels]
-    pairs = replace(digits, labels=np.stack([digits.labels] * 2, axis=1))
-    assert set(exported(vl.widgets.export_html(model, pairs, tmp_path / "two.html", side=2))["colours"]) == {
-        vl.figures.PALETTE[0]
-    }
+def test_points_have_the_colours_of_the_latent_plane_and_the_page_says_what_they_mean(model, digits, tmp_path):
+    def page(labels):
+        return vl.widgets.export_html(model, replace(digits, labels=labels), tmp_path / "page.html", side=2)
+
+    odd = digits.labels % 2
+    two = page(odd)
+    assert exported(two)["colours"] == [vl.figures.PALETTE[label] for label in odd]
+    assert "60 of 60 images; label <span style='color:#0072B2'>" in two.read_text()
+    words = page(np.array(["n" + "o" * label for label in digits.labels]))
+    assert len(set(exported(words)["colours"])) == 10 and "label from n (dark blue) to nooooooooo" in words.read_text()
+    pairs = page(np.stack([digits.labels] * 2, axis=1))
+    assert set(exported(pairs)["colours"]) == {vl.figures.PALETTE[0]} and "one colour" in pairs.read_text()
 
 
 def test_bad_input_is_refused_before_anything_is_written(model, digits, tmp_path, monkeypatch):

@@ -14,10 +14,11 @@ import pytest
 from PIL import Image, ImageColor
 
 import vrrae_lab as vl
+from vrrae_lab.widgets.labelled_points import CLASS_COLOURS, MOST_POINTS
 from vrrae_lab.widgets.latent_canvas import Canvas
 from vrrae_lab.widgets.latent_drawing import SIZE
 from vrrae_lab.widgets.latent_plane import ONE_AT_A_TIME, SliderBoard
-from vrrae_lab.widgets.latent_points import CLASS_COLOURS, MOST_POINTS, NUM_STEPS, PER_SIDE
+from vrrae_lab.widgets.latent_points import NUM_STEPS, PER_SIDE
 
 SIDE = 12  # of the images
 KEY = jax.random.key(7)

@@ -19,9 +19,9 @@ from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.files import write_text
 from vrrae_lab.models import Autoencoder
 from vrrae_lab.widgets.encoded import decode_plane, encoded
+from vrrae_lab.widgets.labelled_points import colours, label_vector, shown
 
 LIMIT = 3.0  # spreads to each side
-MOST_POINTS = 2000
 MOST_BYTES = 5_000_000
 
 
@@ -61,8 +61,9 @@ def export_html(
         raise ValueError("the model has 1 coefficient: a plane needs 2 or more")
     spread = np.maximum(spread, 1e-12)
     order = np.sort(by_spread[:num_coefficients])
-    kept = np.linspace(0, len(z) - 1, min(len(z), MOST_POINTS)).astype(int)
+    kept = shown(len(z))
     points = ((z[kept] - middle) / spread)[:, order]
+    rgb, meaning = colours(label_vector(data, kept), len(kept))
     limits = data.value_range
     exported = {
         "limit": LIMIT,
@@ -71,13 +72,13 @@ def export_html(
         "width": data.shape[1],
         "names": [f"coefficient {j + 1}" for j in order],
         "points": np.round(points, 3).tolist(),
-        "colours": _colours(data, kept),
+        "colours": ["#{:02X}{:02X}{:02X}".format(*colour) for colour in rgb],
         "planes": [
             {"pair": pair, "sprite": _sprite(model, middle, spread, order[list(pair)], side, limits)}
             for pair in itertools.combinations(range(len(order)), 2)
         ],
     }
-    page = _page(title, data, exported)
+    page = _page(title, data, exported, meaning)
     if len(page.encode()) > MOST_BYTES:
         raise ValueError(
             f"the page would have {len(page.encode()) / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:.0f}: use a smaller "
@@ -103,24 +104,13 @@ def _sprite(
     return base64.b64encode(figures.png(sheet)).decode()
 
 
-def _colours(data: Dataset, kept: np.ndarray) -> list[str]:
-    """A colour for each point by its label, if that is one number: from the palette, or a map where it is too short."""
-    if data.labels is None or data.labels.ndim != 1:
-        return [figures.PALETTE[0]] * len(kept)
-    classes, numbers = np.unique(data.labels, return_inverse=True)
-    if len(classes) <= len(figures.PALETTE):
-        return [figures.PALETTE[number] for number in numbers[kept]]
-    values = np.asarray(data.labels, float)
-    pixels = figures.to_pixels(values[kept, None, None, None], (float(values.min()), float(values.max())))
-    return ["#{:02x}{:02x}{:02x}".format(*pixel) for pixel in pixels[:, 0, 0]]
-
-
-def _page(title: str, data: Dataset, exported: dict[str, Any]) -> str:
+def _page(title: str, data: Dataset, exported: dict[str, Any], colours_mean: str) -> str:
     template = Template((Path(__file__).parent / "export.html").read_text(encoding="utf-8"))
+    points = f"{len(exported['points']):,} of {len(data):,} images"
     return template.substitute(
         title=html.escape(title),
         data=html.escape(data.name),
         limit=LIMIT,
-        footer=f"vrrae_lab {version('vrrae_lab')}. Points: {len(exported['points']):,} of {len(data):,} images.",
+        footer=f"vrrae_lab {version('vrrae_lab')}. Points: {points}; {colours_mean}.",
         exported=json.dumps(exported).replace("</", "<\\/"),
     )

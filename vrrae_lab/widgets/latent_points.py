@@ -6,24 +6,23 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Key, Shaped, UInt8
+from jaxtyping import Array, Float, Key, UInt8
 
 from vrrae_lab import density, explore, figures
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.gaussian import DiagonalGaussian
 from vrrae_lab.models import Autoencoder, check_images
 from vrrae_lab.widgets.encoded import decode_plane, encoded
+from vrrae_lab.widgets.labelled_points import colours, label_vector, shown
 from vrrae_lab.widgets.latent_drawing import Drawing, Extent, Pixels
 
 Pictures = UInt8[np.ndarray, "count height width 3"]
 
-MOST_POINTS = 2000
 NUM_SAMPLES = 200
 NUM_COMPONENTS = 10  # of the mixture
 PER_SIDE = 10  # of the grid: as many images as are decoded at a time elsewhere
 CELL = 96  # about the height of one of them, before it is fitted into the picture
 NUM_STEPS = 11  # of a strip
-CLASS_COLOURS = (*figures.PALETTE, "#F0E442")  # all eight of Okabe and Ito
 PRIOR, MIXTURE, KERNELS = "prior", "Gaussian mixture", "kernel density"
 
 
@@ -91,7 +90,7 @@ class LatentPoints:
         """Args and Raises: see `latent_plane`."""
         if path is not None:
             check_images(path.x, model.shape)
-        self.numbers = np.linspace(0, len(data) - 1, min(len(data), MOST_POINTS)).astype(int)
+        self.numbers = shown(len(data))
         self.data = replace(data, x=data.x[self.numbers], labels=None).as_floats()
         posterior, self.z, self.middle, self.spread, order = encoded(model, self.data)
         if self.z.shape[1] < 2:
@@ -102,8 +101,8 @@ class LatentPoints:
         self._model, self._key = model, key
         self._samples: dict[str, np.ndarray] = {}
         self._limits = data.value_range
-        self._labels = _vector(data, self.numbers)
-        self.colours, meaning = _colours(self._labels, len(self.z))
+        self._labels = label_vector(data, self.numbers)
+        self.colours, meaning = colours(self._labels, len(self.z))
         count = f"{len(self.z):,} images" if len(self.z) == len(data) else f"{len(self.z):,} of {len(data):,} images"
         thinned = "" if len(self.z) == len(data) else ", evenly spread over the set"
         self.words = f"discs: posterior means of {count} of {escape(data.name)}{thinned}; {meaning}"
@@ -186,32 +185,3 @@ class LatentPoints:
 
     def _pixels(self, images: Array | np.ndarray) -> Pictures:
         return figures.to_pixels(np.asarray(images), self._limits)
-
-
-def _vector(data: Dataset, numbers: np.ndarray) -> Shaped[np.ndarray, " count"] | None:
-    """A class or a number for each of the images, if that is what the labels are."""
-    if data.labels is None or data.labels.shape != (len(data),) or data.labels.dtype.kind not in "biufUS":
-        return None
-    return data.labels[numbers]
-
-
-def _colours(labels: Shaped[np.ndarray, " count"] | None, count: int) -> tuple[UInt8[np.ndarray, "{count} 3"], str]:
-    """The colour of each point, and what the colours mean, as HTML; classes are integers, truth values or words."""
-    if labels is None:
-        return np.tile(_rgb(figures.PALETTE[0]), (count, 1)), "one colour, as there is no class or number for each"
-    classes, index = np.unique(labels, return_inverse=True)
-    if labels.dtype.kind != "f" and len(classes) <= len(CLASS_COLOURS):
-        chips = (
-            f"<span style='color:{c}'>⬤</span> {escape(str(name))}"
-            for name, c in zip(classes, CLASS_COLOURS, strict=False)
-        )
-        return np.stack([_rgb(colour) for colour in CLASS_COLOURS])[index], "label " + ", ".join(chips)
-    values = np.asarray(index if labels.dtype.kind in "US" else labels, float)
-    if not np.isfinite(values).all():
-        return np.tile(_rgb(figures.PALETTE[0]), (count, 1)), "one colour, as some labels are NaN or infinite"
-    low, high = (f"{end:.4g}" if labels.dtype.kind == "f" else escape(str(end)) for end in classes[[0, -1]])
-    return figures.to_pixels(values[:, None, None, None])[:, 0, 0], f"label from {low} (dark blue) to {high} (yellow)"
-
-
-def _rgb(colour: str) -> UInt8[np.ndarray, "3"]:
-    return np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)
