@@ -6,9 +6,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_notebook
-
 import vrrae_lab as vl
 from benchmarks.measure import Row
 from tests.browser import rig
@@ -69,10 +66,7 @@ def rows(fast: bool) -> list[Row]:
 def _explorer(page, scratch: Path, code: str, presses: int) -> Row:
     folder = scratch / "notebooks"
     folder.mkdir()
-    cells = [new_code_cell(code), new_code_cell("vl.widgets.explore(model, bumps)")]
-    notebook = new_notebook(cells=cells)
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    nbformat.write(notebook, folder / "explorer.ipynb")
+    rig.write_notebook(folder / "explorer.ipynb", code, "vl.widgets.explore(model, bumps)")
     with rig.jupyterlab(folder, scratch / "jupyter") as address:
         rig.open_notebook(page, address, "explorer.ipynb")
         rig.run_all(page)

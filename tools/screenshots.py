@@ -7,8 +7,6 @@ import io
 import tempfile
 from pathlib import Path
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image, ImageChops
 
 from tests.browser import rig
@@ -47,9 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, rig.chromium() as browser:
         folder = Path(scratch) / "notebooks"
         folder.mkdir()
-        notebook = new_notebook(cells=[new_code_cell(BEGIN), *map(new_code_cell, CELLS.values())])
-        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-        nbformat.write(notebook, folder / "pictures.ipynb")
+        rig.write_notebook(folder / "pictures.ipynb", BEGIN, *CELLS.values())
         with rig.jupyterlab(folder, Path(scratch) / "jupyter") as address:
             page = browser.new_page(viewport={"width": 1700, "height": 1500})
             rig.open_notebook(page, address, "pictures.ipynb")

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -28,6 +30,8 @@ SETTINGS = {
     # Cells out of sight are rendered too, so that every slider and picture is there to be found.
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
+# A notebook that names no kernel opens with a question.
+KERNELSPEC = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 
@@ -125,6 +129,12 @@ def chromium() -> Iterator["Browser"]:
         browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_OPTIONS)
         yield browser
         browser.close()
+
+
+def write_notebook(path: Path, *sources: str) -> None:
+    """A notebook of a title and of code cells, to be opened in `jupyterlab`."""
+    cells = [new_markdown_cell(f"# {path.stem}"), *map(new_code_cell, sources)]
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC}), path)
 
 
 def open_notebook(page: "Page", address: str, name: str) -> None:

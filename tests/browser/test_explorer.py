@@ -2,18 +2,14 @@
 
 import io
 
-import nbformat
 import numpy as np
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from . import rig
 
 pytestmark = pytest.mark.browser
 
-# A notebook that names no kernel opens with a question.
-KERNELSPEC = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 MODEL = """
 import vrrae_lab as vl
 model, _ = vl.checkpoint.load(vl.checkpoint.shipped("bumps_vrrae"))
@@ -29,8 +25,7 @@ def show(page, address, workspace, request):
 
     def show(source):
         path = workspace / f"{request.node.name}.ipynb"
-        notebook = new_notebook(cells=[new_code_cell(source)], metadata={"kernelspec": KERNELSPEC})
-        nbformat.write(notebook, path)
+        rig.write_notebook(path, source)
         rig.open_notebook(page, address, path.name)
         rig.run_all(page)
         page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
 from . import rig
 
@@ -19,7 +18,7 @@ def test_a_plotly_figure_is_stored_as_a_chart_and_as_a_picture(tmp_path):
     rig.chromium_path()
     path = tmp_path / "figure.ipynb"
     source = "import plotly.graph_objects as go\ngo.Figure(go.Scatter(y=[1, 3, 2]))"
-    nbformat.write(new_notebook(cells=[new_code_cell(source)]), path)
+    rig.write_notebook(path, source)
     subprocess.run([sys.executable, TOOL, path], check=True)
-    (output,) = nbformat.read(path, as_version=4).cells[0].outputs
+    (output,) = nbformat.read(path, as_version=4).cells[-1].outputs
     assert set(output.data) == {"application/vnd.plotly.v1+json", "image/png"}

@@ -1,11 +1,8 @@
 """The latent plane in JupyterLab: dragged, clicked, painted on, and moved by keys."""
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
 from . import rig
-from .test_rig import KERNELSPEC
 
 pytestmark = pytest.mark.browser
 
@@ -38,8 +35,7 @@ def show(page, address, workspace, request):
 
     def show(fallback):
         path = workspace / f"{request.node.name}.ipynb"
-        cells = [new_code_cell(MAKE.format(fallback=fallback))]
-        nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC}), path)
+        rig.write_notebook(path, MAKE.format(fallback=fallback))
         rig.open_notebook(page, address, path.name)
         rig.run_all(page)
 

@@ -3,15 +3,12 @@
 import re
 import time
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
 from . import rig
 
 pytestmark = pytest.mark.browser
 
-KERNELSPEC = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 SHOW = """import jax
 import vrrae_lab as vl
 playground = vl.widgets.playground("digits", key=jax.random.key(0))
@@ -23,8 +20,7 @@ CURVES = 1  # among the pictures, in the order of the page
 def training(page, address, workspace):
     """A page that shows a playground."""
     path = workspace / "playground.ipynb"
-    cells = [new_code_cell(source) for source in (SHOW, "1 + 1")]
-    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC}), path)
+    rig.write_notebook(path, SHOW, "1 + 1")
     rig.open_notebook(page, address, path.name)
     rig.run_all(page)
     page.get_by_text("ready: press start").wait_for()

@@ -1,15 +1,11 @@
 """The rig tried on notebooks of its own: it sees a picture change, and it notices what goes wrong."""
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from . import rig
 
 pytestmark = pytest.mark.browser
 
-# A notebook that names no kernel opens with a question.
-KERNELSPEC = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 SLIDER_AND_IMAGE = """
 import io, os
 import ipywidgets as widgets
@@ -33,8 +29,7 @@ def show(page, address, workspace, request):
 
     def show(*sources):
         path = workspace / f"{request.node.name}.ipynb"
-        cells = [new_markdown_cell("A title")] + [new_code_cell(source) for source in sources]
-        nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC}), path)
+        rig.write_notebook(path, *sources)
         rig.open_notebook(page, address, path.name)
 
     return show
