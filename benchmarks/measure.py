@@ -1,5 +1,9 @@
 """Timing that is fair between the ways it compares, and the tables it ends in."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +40,25 @@ def ratio(row: Row, numerator: str, denominator: str) -> float | str:
     if isinstance(row[numerator], str) or isinstance(row[denominator], str):
         return "–"
     return row[numerator] / row[denominator]
+
+
+def row_of_a_process(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Row:
+    """The row that `python -m MODULE ARGUMENTS` prints, last and as JSON: for what needs a process of its own.
+
+    Args:
+        module: what to run, out of `benchmarks`.
+        arguments: of its command line.
+        environment: variables beside those of this process.
+
+    Raises:
+        RuntimeError: with the end of its complaint, if it fails.
+    """
+    command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
+    own = os.environ | (environment or {})
+    done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip()[-200:])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def table(rows: Sequence[Row]) -> str:

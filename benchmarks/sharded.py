@@ -2,13 +2,11 @@
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 
-from benchmarks.measure import Row
+from benchmarks.measure import Row, row_of_a_process
 
 NUM_DEVICES = 8
+NUM_STEPS = 20
 # batch and latent size of each way to decompose: where B <= 2L the latents are gathered
 WAYS = {"latents gathered": (64, 64), "Gram matrix": (512, 64)}
 
@@ -17,24 +15,12 @@ def rows(fast: bool) -> list[Row]:
     """A VRRAE of the digits, rank 8, AdaBelief: the largest relative difference of a step's loss, and of an entry of
     the weights and of the frozen basis the largest absolute one.
     """
-    flags = f"--xla_force_host_platform_device_count={NUM_DEVICES}"
-    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    table = []
-    for way in list(WAYS)[:1] if fast else WAYS:
-        for precision in ("float32", "float64"):
-            command = [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-m",
-                "benchmarks.sharded",
-                way,
-                precision,
-                "2" if fast else "100",
-            ]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-            table.append(json.loads(done.stdout))
-    return table
+    devices = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={NUM_DEVICES}", "JAX_PLATFORMS": "cpu"}
+    return [
+        row_of_a_process("benchmarks.sharded", way, precision, str(2 if fast else NUM_STEPS), environment=devices)
+        for way in (list(WAYS)[:1] if fast else WAYS)
+        for precision in ("float32", "float64")
+    ]
 
 
 def measured(way: str, precision: str, num_steps: int) -> Row:

@@ -2,11 +2,9 @@
 
 import argparse
 import json
-import subprocess
-import sys
 from typing import Any
 
-from benchmarks.measure import Row
+from benchmarks.measure import Row, row_of_a_process
 from benchmarks.peak_memory import peak_memory
 
 MODELS = ("AE", "VRRAE")
@@ -30,11 +28,10 @@ def rows(fast: bool) -> list[Row]:
 
 
 def _row(name: str, model: str, precision: str, extent: str) -> Row:
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.throughput", name, model, precision, extent]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {"setting": name, "model": model, "networks in": precision, "batch": done.stderr.strip()[-200:]}
-    return json.loads(done.stdout.splitlines()[-1])
+    try:
+        return row_of_a_process("benchmarks.throughput", name, model, precision, extent)
+    except RuntimeError as error:  # one setting may need more memory than there is
+        return {"setting": name, "model": model, "networks in": precision, "batch": str(error)}
 
 
 def measured(name: str, model_name: str, precision: str, extent: str) -> Row:
