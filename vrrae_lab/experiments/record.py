@@ -6,14 +6,14 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-PACKAGES = ("vrrae_lab", "jax", "jaxlib", "equinox", "optax", "numpy", "scikit-learn")
+from vrrae_lab.environment import COMPUTING, device, versions
+
+PACKAGES = (*COMPUTING, "numpy", "scikit-learn")
 
 
 def shipped_record(name: str) -> dict[str, Any]:
@@ -48,15 +48,9 @@ def reductions(experiment: Any) -> list[str]:
 
 def environment() -> dict[str, Any]:
     """Versions, device and command of this process."""
-    device = jax.devices()[0]
     return {
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-        "device": {
-            "platform": device.platform,
-            "kind": device.device_kind,
-            "devices": jax.device_count(),
-            "cpu_cores": os.cpu_count(),
-        },
+        "versions": {"python": platform.python_version()} | versions(PACKAGES),
+        "device": device() | {"cpu_cores": os.cpu_count()},
         "command": " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
     }
 

@@ -8,7 +8,6 @@ import hashlib
 import re
 import warnings
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,10 @@ from jaxtyping import Array, Key, PyTree
 
 from vrrae_lab.array_file import ArrayFile, write
 from vrrae_lab.checks import check_at_least
+from vrrae_lab.environment import device, versions
 from vrrae_lab.files import differences
 
 FORMAT = "vrrae_lab training checkpoint 1"
-PACKAGES = ("vrrae_lab", "jax", "jaxlib", "equinox", "optax")
 IMAGES_IN_A_DIGEST = 1000
 
 
@@ -145,9 +144,7 @@ def settings_of(
 
 
 def _environment() -> dict[str, str]:
-    device = jax.devices()[0]
-    versions = {name: version(name) for name in PACKAGES}
-    return versions | {"device": f"{jax.device_count()} × {device.platform} ({device.device_kind})"}
+    return versions() | {"device": "{devices} × {platform} ({kind})".format(**device())}
 
 
 def _arrays(tree: PyTree) -> list[np.ndarray]:
