@@ -343,7 +343,7 @@ def test_linear_models_collapse_where_the_formula_says(tmp_path: Path) -> None:
     with linear_nets(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "adabelief", adabelief)
         found = comparison.run(plan, range(1), tmp_path, progress=False)
-    shares = {name: collapse_map.collapsed_shares(found, name)[0] for name in candidates}
+    shares = {name: comparison.collapsed_shares(found, name)[0] for name in candidates}
     assert shares == {name: 1.0 if "above" in name else 0.0 for name in candidates}
 
 

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from vrrae_lab import data, explore, figures, metrics
 from vrrae_lab.experiments import comparison
 from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std, reductions, settings_of
+from vrrae_lab.experiments.study import active_cell, kl_cell, parameters_cell
 from vrrae_lab.experiments.subjects import TEST_KEY
 from vrrae_lab.models import Autoencoder, in_batches
 
@@ -117,20 +118,16 @@ class Bumps:
     @staticmethod
     def table(record: Mapping[str, Any]) -> str:
         """Table 1 with diagnostics, as Markdown: mean ± standard deviation over the seeds."""
-        rank = record["settings"]["rank"]
         head = ["model", "parameters", "train %", "test %", "diagonal %", "generation %", "active", "KL (nats)", "line"]
         rows = []
         for name in comparison.model_names(record):
-            own = [r for r in record["results"] if r["model"] == name]
-            kl = [None if v is None else sum(v) for v in comparison.of_model(record, name, "kl_per_coefficient")]
-            active = [sum(v) for v in comparison.of_model(record, name, "active_units")]
             error = {
                 column: mean_std(comparison.of_model(record, name, f"{column}_error"))
                 for column in ("train", "test", "diagonal", "generation")
             }
             line = mean_std(comparison.of_model(record, name, "diagonal_share_on_a_line"), 3)
-            fraction = f"{mean_std(active)} of {rank}"
-            rows.append([name, f"{own[0]['parameters']:,}", *error.values(), fraction, mean_std(kl), line])
+            cells = [*error.values(), active_cell(record, name), kl_cell(record, name), line]
+            rows.append([name, parameters_cell(record, name), *cells])
         return "\n".join([markdown_table(head, rows), "", *closing_lines(record, _collapse_report(record))])
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
@@ -170,10 +167,9 @@ def _collapse_report(record: Mapping[str, Any]) -> str:
     """Which seeds of the variational models have a collapsed coefficient, in words."""
     parts = []
     for name in ("VAE", "VRRAE"):
-        own = [r for r in record["results"] if r["model"] == name]
-        collapsed = [r["seed"] for r in own if r["metrics"] and not all(r["metrics"]["active_units"])]
-        diverged = [r["seed"] for r in own if not r["metrics"]]
-        part = f"{name}: {len(collapsed)} of {len(own)} with a collapsed coefficient"
+        count, shares = len(comparison.runs_of(record, name)), comparison.collapsed_shares(record, name)
+        collapsed = [seed for seed, share in shares.items() if share > 0]
+        part = f"{name}: {len(collapsed)} of {count} with a collapsed coefficient"
         part += f" (seed {', '.join(map(str, collapsed))})" if collapsed else ""
-        parts.append(part + (f", {len(diverged)} diverged" if diverged else ""))
+        parts.append(part + (f", {count - len(shares)} diverged" if count > len(shares) else ""))
     return "; ".join(parts)

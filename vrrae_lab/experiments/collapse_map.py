@@ -115,7 +115,7 @@ class CollapseMap(Study):
         for model in MODELS:
             names = [[_name(model, b, r) for b in settings["relative_betas"]] for r in settings["learning_rates"]]
             maps = {
-                "share of collapsed coefficients": _grid(names, lambda name: collapsed_shares(record, name)),
+                "share of collapsed coefficients": _grid(names, lambda name: _shares(record, name)),
                 "test error (%)": _grid(names, lambda name: comparison.of_model(record, name, "test_error")),
             }
             drawn[model.lower()] = figures.heat_maps(
@@ -135,9 +135,8 @@ def thresholds(record: Mapping[str, Any]) -> list[float]:
     return [2 * eigenvalue for eigenvalue in record["data"]["pixel_eigenvalues"]]
 
 
-def collapsed_shares(record: Mapping[str, Any], name: str) -> list[float]:
-    """The share of coefficients that are not active, of each finished run of a candidate."""
-    return [1 - float(np.mean(active)) for active in comparison.of_model(record, name, "active_units")]
+def _shares(record: Mapping[str, Any], name: str) -> list[float]:
+    return list(comparison.collapsed_shares(record, name).values())
 
 
 def _grid(names: list[list[str]], values: Any) -> np.ndarray:
@@ -145,7 +144,7 @@ def _grid(names: list[list[str]], values: Any) -> np.ndarray:
 
 
 def _grid_cell(record: Mapping[str, Any], name: str) -> str:
-    shares = collapsed_shares(record, name)
+    shares = _shares(record, name)
     if not shares:
         return "–"
     return f"{np.mean(shares):.2f}, {mean_std(comparison.of_model(record, name, 'test_error'))}"
@@ -160,7 +159,7 @@ def _verdict(record: Mapping[str, Any], model: str) -> str:
             share
             for relative, beta in zip(settings["relative_betas"], record["data"]["betas"], strict=True)
             for rate in settings["learning_rates"]
-            for share in collapsed_shares(record, _name(model, relative, rate))
+            for share in _shares(record, _name(model, relative, rate))
             if inside(beta)
         ]
         parts.append(f"{sum(share > 0 for share in shares)} of {len(shares)} runs {side} them")

@@ -270,6 +270,11 @@ def model_names(record: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(result["model"] for result in record["results"]))
 
 
+def runs_of(record: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The results of one model in every seed, also of runs that diverged, whose metrics are empty."""
+    return [result for result in record["results"] if result["model"] == name]
+
+
 def of_model(record: Mapping[str, Any], name: str, metric: str) -> list[Any]:
     """A metric of one model in every seed that finished.
 
@@ -278,7 +283,13 @@ def of_model(record: Mapping[str, Any], name: str, metric: str) -> list[Any]:
         name: of the model.
         metric: a key of the metrics.
     """
-    return [r["metrics"][metric] for r in record["results"] if r["model"] == name and r["metrics"]]
+    return [run["metrics"][metric] for run in runs_of(record, name) if run["metrics"]]
+
+
+def collapsed_shares(record: Mapping[str, Any], name: str) -> dict[int, float]:
+    """The share of coefficients that are not active in a model, by seed, for every seed that finished."""
+    finished = [run for run in runs_of(record, name) if run["metrics"]]
+    return {run["seed"]: 1 - float(np.mean(run["metrics"]["active_units"])) for run in finished}
 
 
 def load_models(record: Mapping[str, Any], out: Path, seed: int) -> dict[str, Autoencoder]:

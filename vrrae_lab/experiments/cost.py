@@ -22,7 +22,7 @@ from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.comparison import Candidate
 from vrrae_lab.experiments.operations import Operations, count_operations
 from vrrae_lab.experiments.record import closing_lines, environment, markdown_table, mean_std
-from vrrae_lab.experiments.study import Study, divergence_remark
+from vrrae_lab.experiments.study import Study, divergence_remark, parameters_cell
 from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.experiments.timing import interleaved_medians
 from vrrae_lab.experiments.zoo import Zoo
@@ -219,13 +219,13 @@ def _models_table(record: Mapping[str, Any]) -> str:
     head = ["model", "parameters", "gradient ms", "× AE", "compile s", "step ms", "training s", "test %"]
     rows = []
     for name in comparison.model_names(record):
-        own = [r for r in record["results"] if r["model"] == name]
+        own = comparison.runs_of(record, name)
         steps = record["settings"]["num_steps"]
         total = [r["compile_seconds"] + r["step_milliseconds"] * (steps - 1) / 1000 for r in own]
         rows.append(
             [
                 name,
-                f"{own[0]['parameters']:,}",
+                parameters_cell(record, name),
                 f"{times[name]:.3g}",
                 f"{times[name] / times['AE']:.2f}",
                 mean_std([r["compile_seconds"] for r in own]),

@@ -260,7 +260,7 @@ def _path(model: Autoencoder, start: Images, end: Images) -> np.ndarray:
 
 def _score_rows(record: Mapping[str, Any], model: str) -> list[list[str]]:
     """A row per score of a model; dashes for what an older record lacks."""
-    metrics = [r["metrics"] for r in record["results"] if r["model"] == model and r["metrics"]]
+    metrics = [run["metrics"] for run in comparison.runs_of(record, model) if run["metrics"]]
     known = published.scores(record["experiment"], model)
     errors = {
         "test error, %": (mean_std([m["test_error"] for m in metrics]), known.get("reconstruction", "–")),

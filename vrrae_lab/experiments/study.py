@@ -163,11 +163,15 @@ def model_table(record: Mapping[str, Any], extra: Columns | None = None) -> str:
     head = ["model", "parameters", "train %", "test %", "active", "KL (nats)", "still falls %", *extra]
     rows = []
     for name in comparison.model_names(record):
-        own = [r for r in record["results"] if r["model"] == name]
-        cells = [f"{own[0]['parameters']:,}", *error_cells(record, name), active_cell(record, name)]
-        kl = [None if v is None else sum(v) for v in comparison.of_model(record, name, "kl_per_coefficient")]
-        rows.append([name, *cells, mean_std(kl), falling_cell(own), *(column[name] for column in extra.values())])
+        cells = [parameters_cell(record, name), *error_cells(record, name), active_cell(record, name)]
+        cells += [kl_cell(record, name), falling_cell(comparison.runs_of(record, name))]
+        rows.append([name, *cells, *(column[name] for column in extra.values())])
     return markdown_table(head, rows)
+
+
+def parameters_cell(record: Mapping[str, Any], name: str) -> str:
+    """How many numbers of a model are trained, which is the same from every seed."""
+    return f"{comparison.runs_of(record, name)[0]['parameters']:,}"
 
 
 def error_cells(record: Mapping[str, Any], name: str) -> list[str]:
@@ -183,6 +187,12 @@ def active_cell(record: Mapping[str, Any], name: str) -> str:
     fewest, most = (choose(len(units) for units in active) for choose in (min, max))
     count = f"{most}" if fewest == most else f"{fewest} to {most}"
     return f"{mean_std([sum(units) for units in active])} of {count}"
+
+
+def kl_cell(record: Mapping[str, Any], name: str) -> str:
+    """KL divergence of a model per image, in nats, summed over the coefficients; a dash for a deterministic model."""
+    found = comparison.of_model(record, name, "kl_per_coefficient")
+    return mean_std([None if values is None else sum(values) for values in found])
 
 
 def falling_cell(results: list[dict[str, Any]]) -> str:
