@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from vrrae_lab import data, explore, figures, metrics
-from vrrae_lab.experiments import comparison
+from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std, reductions, settings_of
 from vrrae_lab.experiments.study import active_cell, kl_cell, parameters_cell
 from vrrae_lab.experiments.subjects import TEST_KEY
@@ -96,21 +96,13 @@ class Bumps:
     def _evaluate(
         self, model: Autoencoder, train: data.Dataset, test: data.Dataset, diagonal: data.Dataset, key: jax.Array
     ) -> dict[str, Any]:
-        posterior = model.encode(train.x)
-        means = np.asarray(posterior.mean)
         generated = explore.generate(model, train.x, self.num_generated, num_components=self.num_components, key=key)
         path = explore.coefficients(model, diagonal.x)
         moving = np.ptp(path, axis=0).max() > 0
         share, monotonicity = metrics.straightness(path) if moving else (None, None)
-        errors = {
-            name: metrics.relative_error(part.x, in_batches(model.reconstruct, part.x))
-            for name, part in (("train_error", train), ("test_error", test), ("diagonal_error", diagonal))
-        }
-        return errors | {
+        return evaluation.evaluate(model, train, test) | {
+            "diagonal_error": metrics.relative_error(diagonal.x, in_batches(model.reconstruct, diagonal.x)),
             "generation_error": metrics.bump_fit_error(generated, train),
-            "active_units": metrics.active_units(means).tolist(),
-            "variance_of_means": means.var(axis=0).astype(float).tolist(),
-            "kl_per_coefficient": metrics.kl_per_coefficient(posterior),
             "diagonal_share_on_a_line": share,
             "diagonal_monotonicity": monotonicity,
         }
