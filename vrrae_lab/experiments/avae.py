@@ -6,6 +6,7 @@ beside the paper's, which are of the features of a network, they say nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -73,14 +74,20 @@ class Avae(Study):
 
     def images(self) -> tuple[Dataset, Dataset]:
         """Training images without those kept aside, and test images."""
-        train, test = super().images()
-        return train.take(len(train) - len(train) // 10), test
+        train, _, test = self._images
+        return train, test
 
     def kept_aside(self) -> np.ndarray:
         """The training images by which AVAE sets its β."""
-        train, _ = super().images()
-        count = len(train) // 10
-        return evaluation.bounded(replace(train, x=train.x[len(train) - count :], labels=None)).x
+        return self._images[1]
+
+    @cached_property
+    def _images(self) -> tuple[Dataset, np.ndarray, Dataset]:
+        """Images to train on, those kept aside, and test images; loaded once, as every model is evaluated on them."""
+        train, test = super().images()
+        count = len(train) - len(train) // 10
+        kept_aside = evaluation.bounded(replace(train, x=train.x[count:], labels=None)).x
+        return train.take(count), kept_aside, test
 
     def candidates(self, train: Dataset) -> dict[str, Candidate]:
         """The four models."""
