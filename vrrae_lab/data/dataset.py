@@ -42,6 +42,13 @@ class Dataset:
         return (0.0, 1.0) if self.x.dtype == np.uint8 else (float(self.x.min()), float(self.x.max()))
 
     @property
+    def label_numbers(self) -> Float[np.ndarray, " batch"]:
+        """A number for each image, to colour it by: its class, or the first of its labels; 0 where there are none."""
+        if self.labels is None:
+            return np.zeros(len(self))
+        return np.asarray(self.labels, float).reshape(len(self), -1)[:, 0]
+
+    @property
     def origin(self) -> str:
         """Where the images come from, in lines to be read: what was found, its files, the start of their checksums."""
         place = self.provenance.get("found", self.provenance.get("source", "nobody said where"))

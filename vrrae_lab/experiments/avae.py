@@ -203,13 +203,8 @@ class Avae(Study):
             "samples": figures.image_grid(
                 np.concatenate(samples), 12, title=title, row_names=list(models), limits=limits
             ),
-            "mmds": scaling(sets | {"N(0, I)": prior}, _first_label(drawn), seed),
+            "mmds": scaling(sets | {"N(0, I)": prior}, drawn.label_numbers, seed),
         }
-
-
-def _first_label(images: Dataset) -> Float[np.ndarray, " count"]:
-    """A number for the colour of each image: its class, or the first of its attributes or coordinates."""
-    return np.asarray(images.labels, float).reshape(len(images), -1)[:, 0]
 
 
 def _cells(values: Mapping[str, list[Any]]) -> list[str]:

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import ipywidgets
 import numpy as np
-from jaxtyping import Float
 
 from vrrae_lab.checks import check_at_least
 from vrrae_lab.data.dataset import Dataset
@@ -18,7 +17,7 @@ from vrrae_lab.models import Autoencoder
 from vrrae_lab.training import one_blas_thread
 from vrrae_lab.widgets import training_pictures
 from vrrae_lab.widgets.error_line import ErrorLine
-from vrrae_lab.widgets.live_training import LiveTraining, Look, Settings
+from vrrae_lab.widgets.live_training import LiveTraining, Settings
 from vrrae_lab.widgets.scenarios import Scenario
 from vrrae_lab.widgets.slider_picture import float_slider, int_slider, slider_style
 from vrrae_lab.widgets.training_pictures import SHOWN, Curves
@@ -195,10 +194,10 @@ class Playground(ipywidgets.HBox):
             self._check(name, look.finite)
         self.pictures["curves"].value = self._curves.png()
         self.pictures["meter"].value = training_pictures.meters(looks)
-        self.pictures["plane"].value = training_pictures.planes(looks, _as_numbers(self._watched))
+        self.pictures["plane"].value = training_pictures.planes(looks, self._watched.label_numbers)
         self.pictures["spectrum"].value = training_pictures.spectra(looks)
         self.pictures["reconstructions"].value = training_pictures.reconstructions(images[:SHOWN], looks)
-        self.caption.value = "<br>".join(_in_words(name, look, self._watched) for name, look in looks.items())
+        self.caption.value = training_pictures.in_words(images[:SHOWN], looks)
 
     def _check(self, name: str, finite: bool) -> None:
         if not finite:
@@ -267,20 +266,6 @@ class Playground(ipywidgets.HBox):
         small = ipywidgets.HBox([_headed(HEADINGS[name], self.pictures[name]) for name in ("plane", "spectrum")])
         large = [_headed(HEADINGS[name], self.pictures[name]) for name in ("curves", "meter")]
         return [ipywidgets.VBox(controls), ipywidgets.VBox([*large, small])]
-
-
-def _as_numbers(data: Dataset) -> Float[np.ndarray, " batch"]:
-    """One number per image, for its colour: its class, the first of several labels, or nothing."""
-    if data.labels is None:
-        return np.zeros(len(data))
-    return np.asarray(data.labels, float).reshape(len(data), -1)[:, 0]
-
-
-def _in_words(name: str, look: Look, data: Dataset) -> str:
-    error = ((look.x_hat - data.x[: len(look.x_hat)]) ** 2).sum(axis=(1, 2, 3)).mean()
-    kl = "" if look.kl is None else f", KL {look.kl.sum():.3g} nats"
-    count = f"{training_pictures.active(look).sum()} of {look.mean.shape[1]} coefficients active"
-    return f"{name}: {count}{kl}, error of the images below {error:.3g}"
 
 
 def _sliders(start: Settings) -> dict[str, ipywidgets.Widget]:

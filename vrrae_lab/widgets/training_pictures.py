@@ -1,9 +1,9 @@
-"""What is seen of models in training: each function turns numbers into one picture, a PNG."""
+"""What is seen of models in training: functions that turn numbers into one picture each, a PNG, or into words."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from vrrae_lab import figures, metrics
 from vrrae_lab.widgets.live_training import Look
@@ -100,7 +100,18 @@ def reconstructions(x: Float[np.ndarray, "shown height width channels"], looks: 
     return figures.png(figures.tile(figures.to_pixels(rows, limits), len(x)), max(1, 36 // x.shape[1]))
 
 
-def active(look: Look) -> np.ndarray:
+def in_words(x: Float[np.ndarray, "shown height width channels"], looks: Mapping[str, Look]) -> str:
+    """The numbers behind the pictures as HTML, a line for each model; the error is that of the reconstructions."""
+    lines = []
+    for name, look in looks.items():
+        error = ((look.x_hat - x) ** 2).sum(axis=(1, 2, 3)).mean()
+        kl = "" if look.kl is None else f", KL {look.kl.sum():.3g} nats"
+        count = f"{active(look).sum()} of {look.mean.shape[1]} coefficients active"
+        lines.append(f"{name}: {count}{kl}, error of the images below {error:.3g}")
+    return "<br>".join(lines)
+
+
+def active(look: Look) -> Bool[np.ndarray, " rank"]:
     """Which coefficients are used; see `metrics.active_units`."""
     return metrics.active_units(look.mean)
 
