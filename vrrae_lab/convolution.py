@@ -35,7 +35,7 @@ on accelerators its own convolutions are used. Which it is, is decided when a pr
 import math
 from collections.abc import Callable
 from functools import partial, reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -153,16 +153,18 @@ def _initial(
 _Axes = tuple[_Axis, _Axis]
 
 
+def _by_platform(cpu: Callable[..., Any], default: Callable[..., Any], axes: _Axes, *operands: Array) -> Any:
+    return lax.platform_dependent(*operands, cpu=partial(cpu, axes), default=partial(default, axes))
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _convolve(axes: _Axes, x: Array, weight: Array) -> Array:
-    return lax.platform_dependent(x, weight, cpu=partial(_product_convolve, axes), default=partial(_xla_convolve, axes))
+    return _by_platform(_product_convolve, _xla_convolve, axes, x, weight)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _convolve_transposed(axes: _Axes, x: Array, weight: Array) -> Array:
-    return lax.platform_dependent(
-        x, weight, cpu=partial(_product_convolve_transposed, axes), default=partial(_xla_convolve_transposed, axes)
-    )
+    return _by_platform(_product_convolve_transposed, _xla_convolve_transposed, axes, x, weight)
 
 
 def _convolve_forward(axes: _Axes, x: Array, weight: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -170,12 +172,7 @@ def _convolve_forward(axes: _Axes, x: Array, weight: Array) -> tuple[Array, tupl
 
 
 def _convolve_backward(axes: _Axes, operands: tuple[Array, Array], y_bar: Array) -> tuple[Array, Array]:
-    return lax.platform_dependent(
-        *operands,
-        y_bar,
-        cpu=partial(_product_convolve_gradients, axes),
-        default=partial(_xla_convolve_gradients, axes),
-    )
+    return _by_platform(_product_convolve_gradients, _xla_convolve_gradients, axes, *operands, y_bar)
 
 
 _convolve.defvjp(_convolve_forward, _convolve_backward)
@@ -186,12 +183,8 @@ def _convolve_transposed_forward(axes: _Axes, x: Array, weight: Array) -> tuple[
 
 
 def _convolve_transposed_backward(axes: _Axes, operands: tuple[Array, Array], y_bar: Array) -> tuple[Array, Array]:
-    return lax.platform_dependent(
-        *operands,
-        y_bar,
-        cpu=partial(_product_convolve_transposed_gradients, axes),
-        default=partial(_xla_convolve_transposed_gradients, axes),
-    )
+    gradients = _product_convolve_transposed_gradients, _xla_convolve_transposed_gradients
+    return _by_platform(*gradients, axes, *operands, y_bar)
 
 
 _convolve_transposed.defvjp(_convolve_transposed_forward, _convolve_transposed_backward)
