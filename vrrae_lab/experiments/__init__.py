@@ -23,26 +23,32 @@ from vrrae_lab.experiments.zoo import Zoo
 
 
 class Experiment(Protocol):
-    """What the command line asks of an experiment; the defaults of its fields are the paper's setting."""
+    """What the command line asks of an experiment, a frozen dataclass whose defaults are the paper's setting."""
 
     description: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @classmethod
-    def fast(cls) -> "Experiment": ...
+    def fast(cls) -> "Experiment":
+        """A reduced setting of a few minutes."""
 
     @classmethod
-    def tiny(cls) -> "Experiment": ...
+    def tiny(cls) -> "Experiment":
+        """Seconds; for tests. Its results mean nothing."""
 
-    def run(self, out: Path, *, progress: bool = True) -> dict[str, Any]: ...
+    def run(self, out: Path, *, progress: bool = True) -> dict[str, Any]:
+        """Do what is missing in the folder `out`, and write `out`/record.json; the record, as written."""
 
     @staticmethod
-    def table(record: Mapping[str, Any]) -> str: ...
+    def table(record: Mapping[str, Any]) -> str:
+        """The record as Markdown."""
 
-    def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]: ...
+    def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
+        """Figures of the record, by file name without ending; `out` is where it was made."""
 
 
 Kind = TypeVar("Kind", BandwidthTable, Bumps, Study)
-EXPERIMENTS: dict[str, type[Bumps] | type[Study] | type[BandwidthTable]] = {
+EXPERIMENTS: dict[str, type[Experiment]] = {
     "bumps": Bumps,
     **{
         kind.name: kind
