@@ -2,13 +2,11 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -16,8 +14,8 @@ import numpy as np
 import pytest
 from support import TINY_BUMPS, quick_experiments
 
-from vrrae_lab import checkpoint, cli, data, density, derivations
-from vrrae_lab.cli import copy_notebooks, first_notebook, main, notebooks_folder
+from vrrae_lab import checkpoint, cli, data, density, derivations, lab
+from vrrae_lab.cli import main
 from vrrae_lab.derivations import Claim, Evidence, Finding, Verdict, report
 from vrrae_lab.experiments import EXPERIMENTS, Ablations, Bumps, comparison
 
@@ -496,135 +494,24 @@ def test_first_images_of_a_computed_set(capsys: pytest.CaptureFixture[str]) -> N
 # ---- lab
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, Any]]]:
-    """The processes that would have been started, in place of JupyterLab."""
-    calls: list[tuple[list[str], dict[str, Any]]] = []
-
-    def run(command: list[str], **options: Any) -> SimpleNamespace:
-        calls.append((command, options))
-        return SimpleNamespace(returncode=0)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    return calls
-
-
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone in a folder of the package's own name, with three notebooks."""
-    package = tmp_path / "vrrae_lab" / "vrrae_lab"
-    package.mkdir(parents=True)
-    monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
-    monkeypatch.setattr(cli.shutil, "which", lambda name, **options: f"/usr/bin/{name}")  # Colab has no JupyterLab
-    return put_notebooks(tmp_path / "vrrae_lab" / "notebooks")
-
-
-@pytest.fixture
-def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installed wheel, which carries its notebooks inside the package."""
-    package = tmp_path / "site-packages" / "vrrae_lab"
-    package.mkdir(parents=True)
-    monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
-    monkeypatch.setattr(cli.shutil, "which", lambda name, **options: f"/usr/bin/{name}")
-    return put_notebooks(package / "notebooks")
-
-
-def put_notebooks(folder: Path) -> Path:
-    folder.mkdir()
-    for name in ("03_b.ipynb", "00_a.ipynb", "10_c.ipynb"):
-        (folder / name).write_text(f"{name} as it came")
-    (folder / "notes.txt").write_text("no notebook")
-    return folder
-
-
-def test_notebooks_of_a_clone_and_of_a_wheel_are_found(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_lab_is_told_the_folder_and_whether_to_open_a_page(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for kind in ("clone", "wheel"):
-        (tmp_path / kind).mkdir()
-    assert notebooks_folder() == Path(__file__).parents[1] / "notebooks"
-    assert notebooks_folder() != (folder := request.getfixturevalue("wheel"))
-    assert notebooks_folder() == folder
+    calls = []
 
+    def open_lab(folder: Path | None, *, browser: bool) -> int:
+        calls.append((folder, browser))
+        return 5
 
-def test_installation_without_notebooks_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "package" / "cli.py"))
-    with pytest.raises(FileNotFoundError, match="carries no notebooks: .*clone"):
-        notebooks_folder()
-
-
-def test_copying_never_overwrites(wheel: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "mine" / "course"
-    assert copy_notebooks(wheel, folder) == 3
-    assert sorted(path.name for path in folder.iterdir()) == ["00_a.ipynb", "03_b.ipynb", "10_c.ipynb"]
-    (folder / "00_a.ipynb").write_text("worked in")
-    (folder / "10_c.ipynb").unlink()
-    assert copy_notebooks(wheel, folder) == 1
-    assert (folder / "00_a.ipynb").read_text() == "worked in"
-    assert (folder / "10_c.ipynb").read_text() == "10_c.ipynb as it came"
-    assert copy_notebooks(wheel, folder) == 0
-    assert copy_notebooks(wheel, wheel) == 0
-
-
-def test_first_notebook_is_the_first_by_name(wheel: Path, tmp_path: Path) -> None:
-    assert first_notebook(wheel) == "00_a.ipynb"
-    with pytest.raises(FileNotFoundError, match="no notebooks in"):
-        first_notebook(tmp_path)
-
-
-def test_lab_opens_the_notebooks_of_a_clone_in_place(
-    clone: Path,
-    tmp_path: Path,
-    started: list[tuple[list[str], dict[str, Any]]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    output = Output(capsys, "lab", "--no-browser")
-    assert output.status == 0 and "copied" not in output.out
-    ((command, options),) = started
-    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
-    assert f"--ServerApp.root_dir={clone}" in command
-    assert "--LabApp.default_url=/lab/tree/00_a.ipynb" in command
-    assert "--no-browser" in command
-    assert options["env"]["PATH"].split(os.pathsep)[0] == os.path.dirname(sys.executable)
-    assert not list((tmp_path / "elsewhere").iterdir())
-
-
-@pytest.mark.parametrize("folder", [None, "course"])
-def test_lab_of_a_wheel_works_on_a_copy(
-    folder: str | None,
-    wheel: Path,
-    tmp_path: Path,
-    started: list[tuple[list[str], dict[str, Any]]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    copy = tmp_path / (folder or "vrrae_lab_notebooks")
-    output = Output(capsys, "lab", *([folder] if folder else []))
-    assert output.status == 0 and f"copied 3 notebooks to {copy}" in output.out
-    ((command, _),) = started
-    assert f"--ServerApp.root_dir={copy}" in command and "--no-browser" not in command
-    assert (copy / "03_b.ipynb").exists()
-    assert "copied" not in Output(capsys, "lab", *([folder] if folder else [])).out
-
-
-def test_status_of_jupyter_is_passed_on(
-    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda command, **options: SimpleNamespace(returncode=5))
-    assert Output(capsys, "lab").status == 5
+    monkeypatch.setattr(lab, "open_lab", open_lab)
+    assert Output(capsys, "lab").status == Output(capsys, "lab", "course", "--no-browser").status == 5
+    assert calls == [(None, True), (Path("course"), False)]
 
 
 def test_lab_without_jupyter_names_the_extra(
-    clone: Path,
-    started: list[tuple[list[str], dict[str, Any]]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli.shutil, "which", lambda name, **options: None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lab.shutil, "which", lambda name, **options: None)
     output = Output(capsys, "lab")
     assert output.status == 1 and "pip install 'vrrae_lab[lab]'" in output.err
-    assert not started

@@ -43,6 +43,7 @@ FLOORS = {
     "experiments": 6,
     "widgets": 7,
     "exercises": 7,
+    "lab": 7,
     "cli": 8,
 }
 # Modules for everyone, even on their own floor.
