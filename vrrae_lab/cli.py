@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -47,51 +48,14 @@ class _UsageError(Exception):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="vrrae-lab", description="Variational Rank Reduction Autoencoders, to try.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    listing = commands.add_parser("list", help="list the experiments and the data sets")
-    listing.set_defaults(command=_list)
-
-    run = commands.add_parser("run", help="run an experiment, or go on with a half-done one")
-    run.add_argument("name", metavar="NAME", help="an experiment; see `vrrae-lab list`")
-    run.add_argument("--fast", action="store_true", help="a reduced setting of a few minutes, which says so")
-    run.add_argument("--data", metavar="NAME", help="the data set to run it on, where there is a choice")
-    run.add_argument("--seeds", type=_positive, metavar="N", help="runs per model")
-    run.add_argument("--seed", type=_natural, metavar="S", help="the first seed (0)")
-    run.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where results go (runs)")
-    run.add_argument("--data-dir", metavar="DIR", help="folder of the data cache")
-    run.add_argument("--manual-dir", metavar="DIR", help="folder with data files you downloaded yourself")
-    run.set_defaults(command=_run)
-
-    claims = commands.add_parser("claims", help="check claims of the papers, and print the figures that decide")
-    claims.add_argument("numbers", nargs="*", type=_natural, metavar="NUMBER", help="which claims (all)")
-    claims.add_argument("--json", action="store_true", help="print a JSON list instead of text")
-    claims.add_argument("--seed", type=_natural, default=0, metavar="S", help="of the data the checks draw (0)")
-    claims.set_defaults(command=_claims)
-
-    bandwidth = commands.add_parser("bandwidth", help="AVAE's bandwidth of kernels on samples of the prior")
-    bandwidth.add_argument("latent_size", type=_positive, metavar="L", help="dimension of the latents")
-    bandwidth.add_argument("num_centres", type=_positive, metavar="M", help="number of kernels")
-    bandwidth.add_argument("--trials", type=_two_or_more, default=3, metavar="T", help="simulations, 2 or more (3)")
-    bandwidth.add_argument("--seed", type=_natural, default=0, metavar="S", help="of the simulated samples (0)")
-    bandwidth.add_argument("--json", action="store_true", help="print a JSON object instead of text")
-    bandwidth.set_defaults(command=_bandwidth)
-
-    data = commands.add_parser("data", help="fetch a data set, or say where it was found")
-    data.add_argument("name", metavar="NAME", help="a data set; see `vrrae-lab list`")
-    data.add_argument("--data-dir", metavar="DIR", help="folder of the data cache")
-    data.add_argument("--manual-dir", metavar="DIR", help="folder with data files you downloaded yourself")
-    data.add_argument("--size", type=_positive, metavar="S", help="pixels per side, where there is a choice")
-    data.add_argument("--n", type=_positive, metavar="N", help="at most so many images of each split")
-    data.add_argument("--mirror", metavar="URL", help="folder on a web server to download the published files from")
-    data.set_defaults(command=_data)
-
-    lab = commands.add_parser("lab", help="open the notebooks in JupyterLab")
-    lab.add_argument(
-        "folder", nargs="?", type=Path, metavar="DIR", help="where the notebooks are, or a copy of them shall be"
-    )
-    lab.add_argument("--no-browser", action="store_true", help="only print the address")
-    lab.set_defaults(command=_lab)
+    for add in (_add_list, _add_run, _add_claims, _add_bandwidth, _add_data, _add_lab):
+        add(commands)
     return parser
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data-dir", metavar="DIR", help="folder of the data cache")
+    parser.add_argument("--manual-dir", metavar="DIR", help="folder with data files you downloaded yourself")
 
 
 def _whole_number(least: int, text: str) -> int:
@@ -116,6 +80,11 @@ def _natural(text: str) -> int:
     return _whole_number(0, text)
 
 
+def _add_list(commands: Any) -> None:
+    parser = commands.add_parser("list", help="list the experiments and the data sets")
+    parser.set_defaults(command=_list)
+
+
 def _list(arguments: argparse.Namespace) -> int:
     from vrrae_lab.data import NAMES
     from vrrae_lab.experiments import EXPERIMENTS
@@ -125,6 +94,18 @@ def _list(arguments: argparse.Namespace) -> int:
         print(f"  {name:15} {experiment.description}")
     print(f"data sets (vrrae-lab data NAME):\n  {', '.join(NAMES)}")
     return OK
+
+
+def _add_run(commands: Any) -> None:
+    parser = commands.add_parser("run", help="run an experiment, or go on with a half-done one")
+    parser.add_argument("name", metavar="NAME", help="an experiment; see `vrrae-lab list`")
+    parser.add_argument("--fast", action="store_true", help="a reduced setting of a few minutes, which says so")
+    parser.add_argument("--data", metavar="NAME", help="the data set to run it on, where there is a choice")
+    parser.add_argument("--seeds", type=_positive, metavar="N", help="runs per model")
+    parser.add_argument("--seed", type=_natural, metavar="S", help="the first seed (0)")
+    parser.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where results go (runs)")
+    _add_folders(parser)
+    parser.set_defaults(command=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -164,6 +145,14 @@ def _run(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _add_claims(commands: Any) -> None:
+    parser = commands.add_parser("claims", help="check claims of the papers, and print the figures that decide")
+    parser.add_argument("numbers", nargs="*", type=_natural, metavar="NUMBER", help="which claims (all)")
+    parser.add_argument("--json", action="store_true", help="print a JSON list instead of text")
+    parser.add_argument("--seed", type=_natural, default=0, metavar="S", help="of the data the checks draw (0)")
+    parser.set_defaults(command=_claims)
+
+
 def _claims(arguments: argparse.Namespace) -> int:
     import jax
 
@@ -193,6 +182,16 @@ def _claims(arguments: argparse.Namespace) -> int:
     return FAILED if contradicted else OK
 
 
+def _add_bandwidth(commands: Any) -> None:
+    parser = commands.add_parser("bandwidth", help="AVAE's bandwidth of kernels on samples of the prior")
+    parser.add_argument("latent_size", type=_positive, metavar="L", help="dimension of the latents")
+    parser.add_argument("num_centres", type=_positive, metavar="M", help="number of kernels")
+    parser.add_argument("--trials", type=_two_or_more, default=3, metavar="T", help="simulations, 2 or more (3)")
+    parser.add_argument("--seed", type=_natural, default=0, metavar="S", help="of the simulated samples (0)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object instead of text")
+    parser.set_defaults(command=_bandwidth)
+
+
 def _bandwidth(arguments: argparse.Namespace) -> int:
     import jax
 
@@ -220,6 +219,16 @@ def _bandwidth(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _add_data(commands: Any) -> None:
+    parser = commands.add_parser("data", help="fetch a data set, or say where it was found")
+    parser.add_argument("name", metavar="NAME", help="a data set; see `vrrae-lab list`")
+    _add_folders(parser)
+    parser.add_argument("--size", type=_positive, metavar="S", help="pixels per side, where there is a choice")
+    parser.add_argument("--n", type=_positive, metavar="N", help="at most so many images of each split")
+    parser.add_argument("--mirror", metavar="URL", help="folder on a web server to download the published files from")
+    parser.set_defaults(command=_data)
+
+
 def _data(arguments: argparse.Namespace) -> int:
     import numpy as np
 
@@ -245,6 +254,15 @@ def _data(arguments: argparse.Namespace) -> int:
         for name, value in part.provenance.items():
             print(f"  {name}: {value}")
     return OK
+
+
+def _add_lab(commands: Any) -> None:
+    parser = commands.add_parser("lab", help="open the notebooks in JupyterLab")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="where the notebooks are, or a copy of them shall be"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    parser.set_defaults(command=_lab)
 
 
 def _lab(arguments: argparse.Namespace) -> int:
