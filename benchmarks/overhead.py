@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks import peers
 from benchmarks.measure import Row, interleaved, ratio
 from benchmarks.steps import FAST_SETTINGS, SETTINGS
-from vrrae_lab.experiments.comparison import Candidate
+from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.losses import PaperVariational
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import optax
 
 from benchmarks.measure import Absent
-from vrrae_lab.experiments.comparison import Candidate, four_models
+from vrrae_lab.experiments.plan import Candidate, four_models
 from vrrae_lab.models import Autoencoder, build
 from vrrae_lab.nets import ConvDecoder, ConvEncoder
 

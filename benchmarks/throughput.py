@@ -40,8 +40,8 @@ def measured(name: str, model_name: str, precision: str, extent: str) -> Row:
     import numpy as np
 
     from vrrae_lab import fit, mixed_precision
-    from vrrae_lab.experiments.comparison import four_models
     from vrrae_lab.experiments.optimizer import adabelief
+    from vrrae_lab.experiments.plan import four_models
     from vrrae_lab.experiments.subjects import Extent, subject
     from vrrae_lab.models import build
 

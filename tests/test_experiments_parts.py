@@ -12,10 +12,10 @@ import pytest
 from support import linear_nets
 
 from vrrae_lab import data, models
-from vrrae_lab.experiments import comparison, evaluation, subjects
-from vrrae_lab.experiments.comparison import Candidate, slug
+from vrrae_lab.experiments import evaluation, subjects
 from vrrae_lab.experiments.operations import Operations, count_operations
 from vrrae_lab.experiments.optimizer import adabelief
+from vrrae_lab.experiments.plan import Candidate, Plan, slug
 from vrrae_lab.experiments.subjects import Extent, subject
 from vrrae_lab.experiments.timing import interleaved_medians
 from vrrae_lab.linalg import gram_basis
@@ -96,7 +96,7 @@ def test_models_that_would_share_files_are_refused() -> None:
     one = Candidate("ae", {}, Reconstruction())
     x = np.zeros((1, 4, 4, 1))
     plan = functools.partial(
-        comparison.Plan,
+        Plan,
         "p",
         {},
         x_train=x,

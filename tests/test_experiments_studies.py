@@ -34,8 +34,9 @@ from vrrae_lab.experiments import (
     cost,
     evaluation,
 )
-from vrrae_lab.experiments.comparison import Candidate, of_model
+from vrrae_lab.experiments.comparison import of_model
 from vrrae_lab.experiments.optimizer import adabelief
+from vrrae_lab.experiments.plan import Candidate, Plan
 from vrrae_lab.experiments.study import active_cell
 from vrrae_lab.experiments.subjects import Extent
 
@@ -327,7 +328,7 @@ def test_linear_models_collapse_where_the_formula_says(tmp_path: Path) -> None:
         for model, more in (("vae", {}), ("vrrae", {"latent_size": 4, "rank": 2}))
         for side, beta in (("below", 0.1 * 2 * second), ("above", 3 * 2 * largest))
     }
-    plan = comparison.Plan(
+    plan = Plan(
         name="linear",
         settings={},
         candidates=candidates,

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Key
 from vrrae_lab import density, figures, metrics
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
-from vrrae_lab.experiments.comparison import Candidate
+from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std
 from vrrae_lab.experiments.study import Study, divergence_remark, model_table
 from vrrae_lab.experiments.subjects import Extent, Subject

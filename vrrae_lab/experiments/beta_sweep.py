@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from vrrae_lab import figures
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison
-from vrrae_lab.experiments.comparison import Candidate
+from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.experiments.record import closing_lines
 from vrrae_lab.experiments.study import Study, divergence_remark, model_table
 from vrrae_lab.experiments.subjects import Extent

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from vrrae_lab import data, explore, figures, metrics
 from vrrae_lab.experiments import comparison, evaluation
+from vrrae_lab.experiments.plan import Plan, four_models
 from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std, reductions, settings_of
 from vrrae_lab.experiments.study import active_cell, kl_cell, parameters_cell
 from vrrae_lab.experiments.subjects import TEST_KEY
@@ -68,7 +69,7 @@ class Bumps:
         seeds = range(self.seed, self.seed + self.num_seeds)
         return comparison.run(self._plan(), seeds, out, progress=progress)
 
-    def _plan(self) -> comparison.Plan:
+    def _plan(self) -> Plan:
         train = data.bumps(image_size=self.image_size)
         test = data.bumps_test(self.num_test, self.image_size, key=jax.random.key(TEST_KEY))
         diagonal = data.bumps_diagonal(image_size=self.image_size)
@@ -76,10 +77,10 @@ class Bumps:
         def evaluate(model: Autoencoder, key: jax.Array) -> dict[str, Any]:
             return self._evaluate(model, train, test, diagonal, key)
 
-        return comparison.Plan(
+        return Plan(
             name="bumps",
             settings=settings_of(self),
-            candidates=comparison.four_models(train.shape, self.latent_size, self.rank, self.beta, self.beta),
+            candidates=four_models(train.shape, self.latent_size, self.rank, self.beta, self.beta),
             x_train=train.x,
             evaluate=evaluate,
             floors={

@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 from vrrae_lab import figures
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
-from vrrae_lab.experiments.comparison import Candidate
+from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std
 from vrrae_lab.experiments.study import Study, divergence_remark, falling_cell
 from vrrae_lab.experiments.subjects import Extent

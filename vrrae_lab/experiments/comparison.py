@@ -6,104 +6,27 @@ refused. Where there are several devices, batches are spread over all of them.
 """
 
 import json
-import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Array, Key
 
 from vrrae_lab import checkpoint
 from vrrae_lab.experiments.optimizer import adabelief
+from vrrae_lab.experiments.plan import Candidate, Plan, slug
 from vrrae_lab.experiments.record import environment
 from vrrae_lab.files import differences, write_json
-from vrrae_lab.losses import Loss, PaperReconstruction, PaperVariational
 from vrrae_lab.models import Autoencoder, build, freeze_basis, num_parameters
-from vrrae_lab.training import Callback, Checkpoints, History, fit
+from vrrae_lab.training import Checkpoints, History, fit
 
 CURVE_POINTS = 128
 LEAST_BETWEEN_CHECKPOINTS = 100  # steps
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One model of a comparison, and how it is trained.
-
-    Attributes:
-        constructor: its name.
-        arguments: of the constructor, but the key.
-        loss: see `vrrae_lab.losses`.
-        batch_size: images per step; None is that of the plan.
-        learning_rate: likewise.
-        callback: makes the callback of `fit` for one run.
-    """
-
-    constructor: str
-    arguments: Mapping[str, Any]
-    loss: Loss
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    callback: Callable[[], Callback] | None = None
-
-
-def four_models(
-    shape: tuple[int, int, int], latent_size: int, rank: int, vae_beta: float, vrrae_beta: float
-) -> dict[str, Candidate]:
-    """AE, VAE, RRAE and VRRAE with the papers' losses; the first two have a latent vector of size `rank`."""
-    narrow = {"shape": shape, "latent_size": rank}
-    wide = {"shape": shape, "latent_size": latent_size, "rank": rank}
-    return {
-        "AE": Candidate("ae", narrow, PaperReconstruction()),
-        "VAE": Candidate("vae", narrow, PaperVariational(vae_beta)),
-        "RRAE": Candidate("rrae", wide, PaperReconstruction()),
-        "VRRAE": Candidate("vrrae", wide, PaperVariational(vrrae_beta)),
-    }
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A comparison, ready to run.
-
-    Attributes:
-        name: of the experiment.
-        settings: what decides the results, JSON-ready; runs of other settings are not mixed with these.
-        candidates: model name to how it is made and trained.
-        x_train: training images.
-        evaluate: (frozen model, key) to JSON-ready metrics.
-        floors: errors any model should beat.
-        data: provenance of the images.
-        batch_size: images per step.
-        learning_rate: of AdaBelief, constant.
-        num_steps: updates per run.
-        checkpoints: whether the trained models are kept; without them a run leaves some kilobytes.
-
-    Raises:
-        ValueError: if two candidates would write the same files.
-    """
-
-    name: str
-    settings: Mapping[str, Any]
-    candidates: Mapping[str, Candidate]
-    x_train: np.ndarray
-    evaluate: Callable[[Autoencoder, jax.Array], dict[str, Any]]
-    floors: Mapping[str, float]
-    data: Mapping[str, Any]
-    batch_size: int
-    learning_rate: float
-    num_steps: int
-    checkpoints: bool = True
-
-    def __post_init__(self) -> None:
-        names = list(self.candidates)
-        for i, name in enumerate(names):
-            twin = next((other for other in names[:i] if slug(other) == slug(name)), None)
-            if twin is not None:
-                raise ValueError(f"{name!r} and {twin!r} would both write files {slug(name)}-…: rename one of them")
 
 
 def check_folder(plan: Plan, seeds: range, out: Path) -> None:
@@ -115,11 +38,6 @@ def check_folder(plan: Plan, seeds: range, out: Path) -> None:
     for seed in seeds:
         for name in plan.candidates:
             _finished_run(_stem(out, name, seed), plan)
-
-
-def slug(name: str) -> str:
-    """A model's name as part of a file name: small letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def run(plan: Plan, seeds: range, out: Path, *, progress: bool = True) -> dict[str, Any]:
@@ -195,28 +113,11 @@ def _finished_run(stem: Path, plan: Plan) -> dict[str, Any] | None:
 def _train_and_evaluate(
     name: str, candidate: Candidate, seed: int, plan: Plan, stem: Path, progress: bool
 ) -> dict[str, Any]:
-    started = time.perf_counter()
+    started, unfinished = time.perf_counter(), stem.with_suffix(".unfinished")
     model_key, fit_key, evaluation_key = jax.random.split(jax.random.key(seed), 3)
+    mesh = _all_devices(candidate.batch_size or plan.batch_size)
     model = build(candidate.constructor, dict(candidate.arguments), key=model_key)
-    batch_size, unfinished = candidate.batch_size or plan.batch_size, stem.with_suffix(".unfinished")
-    mesh = _all_devices(batch_size)
-    every = max(LEAST_BETWEEN_CHECKPOINTS, plan.num_steps // 20)
-    checkpoints = Checkpoints(unfinished, every=every, keep=2) if every < plan.num_steps else None
-    model, history = fit(
-        model,
-        plan.x_train,
-        loss=candidate.loss,
-        optimizer=adabelief(candidate.learning_rate or plan.learning_rate),
-        batch_size=batch_size,
-        num_steps=plan.num_steps,
-        key=fit_key,
-        callback=None if candidate.callback is None else candidate.callback(),
-        checkpoints=checkpoints,
-        mesh=mesh,
-        progress=progress,
-    )
-    if history.stopped == "interrupted":
-        raise KeyboardInterrupt
+    model, history = _train(model, candidate, plan, unfinished, mesh, progress, key=fit_key)
     metrics: dict[str, Any] = {}
     if history.stopped == "finished":
         model = freeze_basis(model, plan.x_train, mesh=mesh)
@@ -238,6 +139,36 @@ def _train_and_evaluate(
     write_json(stem.with_suffix(".json"), {"settings": dict(plan.settings), "result": result})
     shutil.rmtree(unfinished, ignore_errors=True)
     return result
+
+
+def _train(
+    model: Autoencoder,
+    candidate: Candidate,
+    plan: Plan,
+    folder: Path,
+    mesh: Mesh | None,
+    progress: bool,
+    *,
+    key: Key[Array, ""],
+) -> tuple[Autoencoder, History]:
+    """All the steps, from where the checkpoints in `folder` leave off; an interruption goes on to the caller."""
+    every = max(LEAST_BETWEEN_CHECKPOINTS, plan.num_steps // 20)
+    model, history = fit(
+        model,
+        plan.x_train,
+        loss=candidate.loss,
+        optimizer=adabelief(candidate.learning_rate or plan.learning_rate),
+        batch_size=candidate.batch_size or plan.batch_size,
+        num_steps=plan.num_steps,
+        key=key,
+        callback=None if candidate.callback is None else candidate.callback(),
+        checkpoints=Checkpoints(folder, every=every, keep=2) if every < plan.num_steps else None,
+        mesh=mesh,
+        progress=progress,
+    )
+    if history.stopped == "interrupted":
+        raise KeyboardInterrupt
+    return model, history
 
 
 def _all_devices(batch_size: int) -> Mesh | None:

@@ -19,8 +19,8 @@ from jaxtyping import Array
 from vrrae_lab import figures, metrics
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
-from vrrae_lab.experiments.comparison import Candidate
 from vrrae_lab.experiments.operations import Operations, count_operations
+from vrrae_lab.experiments.plan import Candidate, Plan
 from vrrae_lab.experiments.record import closing_lines, environment, markdown_table, mean_std
 from vrrae_lab.experiments.study import Study, divergence_remark, parameters_cell
 from vrrae_lab.experiments.subjects import Extent
@@ -93,7 +93,7 @@ class Cost(Study):
         write_json(out / "record.json", record)
         return record
 
-    def _gradients(self, plan: comparison.Plan) -> dict[str, float]:
+    def _gradients(self, plan: Plan) -> dict[str, float]:
         """Median milliseconds of the value and gradient of each model's loss on one batch."""
         batch = as_floats(jnp.asarray(plan.x_train[: plan.batch_size]))
         key = jax.random.key(0)

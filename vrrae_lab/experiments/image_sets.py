@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int, Key
 from vrrae_lab import explore, figures
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation, published
-from vrrae_lab.experiments.comparison import Candidate
+from vrrae_lab.experiments.plan import Candidate, four_models
 from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std
 from vrrae_lab.experiments.study import Study, divergence_remark, model_table, pictures
 from vrrae_lab.experiments.subjects import Extent
@@ -75,7 +75,7 @@ class ImageSet(Study):
     def candidates(self, train: Dataset) -> dict[str, Candidate]:
         """The four models."""
         own = self.subject
-        return comparison.four_models(own.shape, own.latent_size, own.rank, own.vae_beta, own.vrrae_beta)
+        return four_models(own.shape, own.latent_size, own.rank, own.vae_beta, own.vrrae_beta)
 
     def run(self, out: Path, *, progress: bool = True) -> dict[str, Any]:
         """Train what is missing in `out`, the classifier too, score, and write `out`/record.json.

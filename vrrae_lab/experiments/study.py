@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from vrrae_lab import figures
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
-from vrrae_lab.experiments.comparison import Candidate
+from vrrae_lab.experiments.plan import Candidate, Plan
 from vrrae_lab.experiments.record import markdown_table, mean_std, settings_of
 from vrrae_lab.experiments.subjects import Extent, Subject, subject
 from vrrae_lab.models import Autoencoder
@@ -122,7 +122,7 @@ class Study(ABC):
         """
         return comparison.run(self.plan(), self.seeds, out, progress=progress)
 
-    def plan(self) -> comparison.Plan:
+    def plan(self) -> Plan:
         """The comparison, ready to run.
 
         Raises:
@@ -130,7 +130,7 @@ class Study(ABC):
         """
         return self.plan_of(*self.images())
 
-    def plan_of(self, train: Dataset, test: Dataset) -> comparison.Plan:
+    def plan_of(self, train: Dataset, test: Dataset) -> Plan:
         """The comparison on these images, ready to run."""
         own = self.subject
 
@@ -138,7 +138,7 @@ class Study(ABC):
             return self.evaluate(model, train, test, key)
 
         origin = {"train": train.provenance, "test": test.provenance, "reductions": self.reductions()}
-        return comparison.Plan(
+        return Plan(
             name=self.name,
             settings=self.settings(),
             candidates=self.candidates(train),

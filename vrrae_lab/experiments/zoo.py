@@ -13,7 +13,7 @@ from vrrae_lab import metrics
 from vrrae_lab.adaptive_rank import AdaptiveRank
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
-from vrrae_lab.experiments.comparison import Candidate
+from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.experiments.record import closing_lines, mean_std
 from vrrae_lab.experiments.study import Study, divergence_remark, model_table, pictures
 from vrrae_lab.experiments.subjects import Extent
