@@ -24,7 +24,11 @@ from vrrae_lab.data.sources import Slice
 
 
 def cifar10_slice(folder: Path, split: str) -> Slice | None:
-    """Look for a file train*.npz or test*.npz: arrays `images` (n, 32, 32, 3) and `labels` (n,) of uint8."""
+    """Look for a file train*.npz or test*.npz: arrays `images` (n, 32, 32, 3) and `labels` (n,) of uint8.
+
+    Raises:
+        ValueError: if it holds anything else, or there are several.
+    """
     path = _only_one(folder, f"{split}*.npz")
     if path is None:
         return None
@@ -45,6 +49,9 @@ def celeb_a_slice(folder: Path, split: str) -> Slice | None:
     """Look for img_align_celeba_subset*.zip, laid out as the published zip, beside the lists of its images.
 
     The images are those of the partition list that are in the zip.
+
+    Raises:
+        ValueError: if there are several, or the zip or the partition list is damaged.
     """
     path = _only_one(folder, "img_align_celeba_subset*.zip")
     attributes, partition = folder / ATTRIBUTES_LIST, folder / PARTITION_LIST

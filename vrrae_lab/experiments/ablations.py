@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Array
+from jaxtyping import Array, Key
 
 from vrrae_lab import linalg
 from vrrae_lab.bottlenecks import FixedBasis
@@ -19,7 +19,7 @@ from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.experiments.record import closing_lines, mean_std
 from vrrae_lab.experiments.study import Study, divergence_remark, model_table, pictures
 from vrrae_lab.losses import PaperVariational
-from vrrae_lab.models import Autoencoder, as_floats, in_batches
+from vrrae_lab.models import Autoencoder, Images, as_floats, in_batches
 
 MOST_BATCHES = 20
 
@@ -51,7 +51,7 @@ class Ablations(Study):
             "VRRAE": Candidate("vrrae", wide, PaperVariational(vrrae_beta)),
         }
 
-    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Array) -> dict[str, Any]:
+    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Key[Array, ""]) -> dict[str, Any]:
         """Also the error of generated bumps and the angle between bases."""
         return evaluation.evaluate(model, train, test) | {
             "generation_error": evaluation.generation_error(model, train, self.num_generated, key=key),
@@ -78,7 +78,7 @@ def _latents(encoder: Callable[[Array], Array], x: Array) -> Array:
     return encoder(as_floats(x))
 
 
-def batch_basis_angle(model: Autoencoder, x: np.ndarray, batch_size: int) -> float | None:
+def batch_basis_angle(model: Autoencoder, x: Images, batch_size: int) -> float | None:
     """Largest angle, in degrees, between the basis of a batch of `x` and the frozen one: mean over batches.
 
     None for models without a basis. At most 20 batches are looked at, in the order of `x`.

@@ -77,7 +77,7 @@ class Avae(Study):
         train, _, test = self._images
         return train, test
 
-    def kept_aside(self) -> np.ndarray:
+    def kept_aside(self) -> Float[np.ndarray, "count height width channels"]:
         """The training images by which AVAE sets its β."""
         return self._images[1]
 
@@ -134,7 +134,7 @@ class Avae(Study):
             | scores_of_images(real, other, key=jax.random.key(2)),
         }
 
-    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Array) -> dict[str, Any]:
+    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Key[Array, ""]) -> dict[str, Any]:
         """Also the aggregate posterior against the prior, and images of samples of the prior against test images."""
         kernel = density.corrected_bandwidth(self._kernels(train)[1])
         keys = jax.random.split(key, 5)
@@ -216,12 +216,14 @@ def _cells(values: Mapping[str, list[Any]]) -> list[str]:
     return cells
 
 
-def compared(images: Dataset, others: Dataset) -> np.ndarray:
+def compared(images: Dataset, others: Dataset) -> Float[np.ndarray, "count height width channels"]:
     """As many of the images as go into a score beside others, of which there must be as many, as floats."""
     return evaluation.bounded(images.take(min(MOST_SAMPLES, len(images), len(others)))).x
 
 
-def scores_of_images(real: np.ndarray, generated: np.ndarray, *, key: Key[Array, ""]) -> dict[str, Any]:
+def scores_of_images(
+    real: Float[np.ndarray, "count ..."], generated: Float[np.ndarray, "count ..."], *, key: Key[Array, ""]
+) -> dict[str, Any]:
     """Distance, precision and recall of images against as many real ones, on pixels, JSON-ready."""
     x, y = real.reshape(len(real), -1), generated.reshape(len(generated), -1)
     return {

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import Float
 
 from vrrae_lab import figures
 from vrrae_lab.data import Dataset
@@ -104,7 +105,7 @@ class BatchSize(Study):
         }
 
 
-def matching_beta(x: np.ndarray, beta: float, batch_size: int, error: float) -> float:
+def matching_beta(x: Float[np.ndarray, "count ..."], beta: float, batch_size: int, error: float) -> float:
     r"""The β of `losses.Variational` whose gradient is parallel to that of `losses.PaperVariational(beta)`.
 
     $\beta_{\text{ours}} = \beta\,\lVert \hat X - X\rVert\,\lVert X\rVert / 50$ for a batch X (claim 17), here for one

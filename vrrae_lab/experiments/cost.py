@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import plotly.graph_objects as go
-from jaxtyping import Array
+from jaxtyping import Array, Key
 
 from vrrae_lab import figures, metrics
 from vrrae_lab.data import Dataset
@@ -67,7 +67,7 @@ class Cost(Study):
         """The models of the zoo."""
         return Zoo(data=self.data, extent=self.extent, num_steps=self.num_steps).candidates(train)
 
-    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Array) -> dict[str, Any]:
+    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Key[Array, ""]) -> dict[str, Any]:
         """The test error alone: what the training time was spent for."""
         test = evaluation.bounded(test)
         return {"test_error": metrics.relative_error(test.x, in_batches(model.reconstruct, test.x))}

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import Array, Key
 
 from vrrae_lab import figures
 from vrrae_lab.data import Dataset
@@ -101,7 +102,7 @@ class Study(ABC):
         """JSON-ready facts of the data that the table or the figures need."""
         return {}
 
-    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: jax.Array) -> dict[str, Any]:
+    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Key[Array, ""]) -> dict[str, Any]:
         """What is measured on a frozen model, JSON-ready."""
         return evaluation.evaluate(model, train, test)
 

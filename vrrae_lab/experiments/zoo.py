@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Array
+from jaxtyping import Array, Key
 
 from vrrae_lab import metrics
 from vrrae_lab.adaptive_rank import AdaptiveRank
@@ -91,7 +91,7 @@ class Zoo(Study):
             "Contractive AE": Candidate("contractive_ae", long, Contractive(self.contractive_beta, 1, paper)),
         }
 
-    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Array) -> dict[str, Any]:
+    def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Key[Array, ""]) -> dict[str, Any]:
         """Also the error of generated bumps."""
         generated = evaluation.generation_error(model, train, self.num_generated, key=key)
         return evaluation.evaluate(model, train, test) | {"generation_error": generated}
