@@ -284,6 +284,15 @@ def test_best_bandwidth_is_the_maximum_and_stays_within_its_bounds():
         best_bandwidth(lambda h: h, low=2, high=1)
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_points_that_are_whole_numbers_are_points():
+    whole = np.array([[0, 1], [2, 5], [7, 3]])
+    found = KernelDensity(whole, 1.9)
+    assert found.bandwidth == np.float32(1.9)
+    wanted = KernelDensity(whole.astype(np.float32), 1.9)
+    np.testing.assert_array_equal(found.leave_one_out(), wanted.leave_one_out())
+
+
 # ---- bad input
 
 

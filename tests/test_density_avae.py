@@ -1,6 +1,7 @@
 """AVAE's bandwidth: by simulation, without chance, and from the shipped table."""
 
 import math
+import tracemalloc
 
 import jax
 import jax.numpy as jnp
@@ -137,6 +138,24 @@ def test_one_kernel_has_a_likelihood_in_closed_form(latent_size):
     assert exact_avae_bandwidth(latent_size, 1) == pytest.approx(math.sqrt(2), rel=1e-4)
 
 
+def test_memory_does_not_grow_where_kernels_are_narrow():
+    """The integral reaches 200 times as far as for a bandwidth of 1.4."""
+    wanted = -10 * (1 / 0.1**2 + math.log(0.1) + math.log(2 * math.pi) / 2)
+    tracemalloc.start()
+    try:
+        assert expected_log_density(10, 1, 0.1) == pytest.approx(wanted, rel=1e-7)
+        assert tracemalloc.get_traced_memory()[1] < 40e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("bandwidth", [0.0, -1.0, math.nan, math.inf])
+def test_bandwidths_are_positive_and_finite(bandwidth):
+    for function in (corrected_bandwidth, lambda h: expected_log_density(3, 10, h)):
+        with pytest.raises(ValueError, match=f"bandwidth = {bandwidth}: .* positive and finite"):
+            function(bandwidth)
+
+
 def test_two_kernels_on_a_line_by_cubature():
     h = 0.4
 
@@ -213,6 +232,12 @@ def test_published_table_is_reproduced():
 def test_quadrature_refuses_numbers_outside_its_range(latent_size, num_centres, message):
     with pytest.raises(ValueError, match=message):
         exact_avae_bandwidth(latent_size, num_centres)
+
+
+@pytest.mark.parametrize(("latent_size", "num_centres", "name"), [(0, 5, "latent_size"), (5, 0, "num_centres")])
+def test_expectation_refuses_numbers_below_one(latent_size, num_centres, name):
+    with pytest.raises(ValueError, match=f"{name} = 0: use 1 or more"):
+        expected_log_density(latent_size, num_centres, 0.5)
 
 
 # ---- table

@@ -246,6 +246,13 @@ def test_arrays_of_jax_and_float32_are_taken(select):
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("select", SELECTORS)
+def test_points_that_are_whole_numbers_are_taken(select):
+    points = np.round(normal(60, 1) * 1000).astype(int)
+    assert select(points) == pytest.approx(select(points.astype(np.float32)), rel=1e-3)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("select", SELECTORS)
 def test_bad_points_are_refused(select):
     with_nan, with_infinity = normal(9, 1), normal(9, 1)
     with_nan[3], with_infinity[4] = np.nan, np.inf

@@ -16,6 +16,7 @@ KEY = jax.random.key(0)
 def test_prd_of_histograms_is_its_definition() -> None:
     p, q = RNG.dirichlet(np.ones(6)), RNG.dirichlet(np.ones(6))
     curve = metrics.prd_of_histograms(p, q, num_angles=5)
+    assert (np.diff(curve.precision) >= 0).all() and (np.diff(curve.recall) <= 0).all()
     for i in range(5):
         slope = np.tan((i + 1) / 6 * np.pi / 2)
         assert curve.precision[i] == pytest.approx(sum(min(slope * a, b) for a, b in zip(p, q, strict=True)))

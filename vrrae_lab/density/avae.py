@@ -16,6 +16,7 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from vrrae_lab.checks import check_at_least
+from vrrae_lab.density.blocks import check_bandwidth
 
 MOST_NUMBERS = 500_000_000  # in one array
 
@@ -26,7 +27,11 @@ def corrected_bandwidth(bandwidth: float) -> float:
     $$h_c = \frac{h}{\sqrt{1+h^2}},$$
 
     given the bandwidth $h$ of kernels on $\mathcal{N}(0, I)$, of which it is the same picture in smaller units.
+
+    Raises:
+        ValueError: if the bandwidth is not a positive finite number.
     """
+    check_bandwidth(bandwidth)
     return bandwidth / math.sqrt(1 + bandwidth**2)
 
 

@@ -1,5 +1,6 @@
 """What the kernel density and the aggregate posterior share: work in blocks of queries, and checks of arguments."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,12 @@ def _map_local_blocks(function: Callable[[Any], Array], block_size: int, queries
 
     # the lambda because checkpoint hashes what it is given
     return lax.map(jax.checkpoint(lambda block: function(block)), jax.tree.map(split, queries)).reshape(-1)[:count]
+
+
+def check_bandwidth(bandwidth: float | Array) -> None:
+    """Raise where a concrete bandwidth is not a positive finite number."""
+    if not isinstance(bandwidth, jax.core.Tracer) and not 0 < bandwidth < math.inf:
+        raise ValueError(f"bandwidth = {bandwidth}: a kernel's standard deviation is positive and finite")
 
 
 def check_finite(name: str, array: Array) -> None:

@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from vrrae_lab.checks import check_at_least
-from vrrae_lab.density.blocks import check_finite, check_queries, map_blocks
+from vrrae_lab.density.blocks import check_bandwidth, check_finite, check_queries, map_blocks
 from vrrae_lab.gaussian import LOG_2_PI
 
 
@@ -49,15 +49,16 @@ class KernelDensity(eqx.Module):
             ValueError: if there are no points, if they contain NaN or infinity, or if the bandwidth is not a positive
                 finite number.
         """
-        self.points = jnp.asarray(points)
+        points = jnp.asarray(points)
+        # whole numbers too are points, but a bandwidth of their type would be cut off to a whole number
+        self.points = points if jnp.issubdtype(points.dtype, jnp.floating) else points.astype(float)
         self.bandwidth = jnp.asarray(bandwidth, self.points.dtype)
         self.block_size = block_size
         if self.points.ndim != 2 or self.points.size == 0:
             raise ValueError(f"the points have shape {self.points.shape}: give one row per point, and at least one")
         check_at_least(1, "block_size", block_size)
         check_finite("points", self.points)
-        if not isinstance(self.bandwidth, jax.core.Tracer) and not 0 < self.bandwidth < math.inf:
-            raise ValueError(f"bandwidth = {self.bandwidth}: a kernel's standard deviation is positive and finite")
+        check_bandwidth(self.bandwidth)
 
     @eqx.filter_jit
     def log_density(self, z: Float[Array, "num_queries dimension"]) -> Float[Array, " num_queries"]:

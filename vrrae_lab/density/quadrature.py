@@ -22,10 +22,12 @@ import numpy as np
 from jaxtyping import Float
 
 from vrrae_lab.checks import check_at_least
+from vrrae_lab.density.blocks import check_bandwidth
 from vrrae_lab.density.search import best_bandwidth
 
 NUM_RADII, NUM_DISTANCES = 40, 400
 STEP = 0.35  # of σ: the integrand is analytic in a strip, so this rule's error is of the order of exp(-π²/0.35)
+BLOCK = 512  # values of σ at a time: one matrix of so many rows, however far σ reaches
 
 
 class _Quadrature(NamedTuple):
@@ -57,7 +59,16 @@ def exact_avae_bandwidth(latent_size: int, num_centres: int) -> float:
 
 
 def expected_log_density(latent_size: int, num_centres: int, bandwidth: float) -> float:
-    r"""$\mathbb{E} \log q_h(z)$ in nats, where $z$ and the centres of the kernels are independent and of the prior."""
+    r"""$\mathbb{E} \log q_h(z)$ in nats, where $z$ and the centres of the kernels are independent and of the prior.
+
+    Time grows like $l / h^2$ where the bandwidth $h$ is so small that few kernels reach a query; memory does not.
+
+    Raises:
+        ValueError: if a number is below 1, or the bandwidth is not a positive finite number.
+    """
+    check_at_least(1, "latent_size", latent_size)
+    check_at_least(1, "num_centres", num_centres)
+    check_bandwidth(bandwidth)
     radius_weights, distances, distance_weights = _quadrature(latent_size)
     exponents = -(distances**2) / (2 * bandwidth**2)
 
@@ -69,9 +80,11 @@ def expected_log_density(latent_size: int, num_centres: int, bandwidth: float) -
     low, high = -math.log(num_centres) - 30, 5.0
     while high < -exponents[-1] and log_phi(np.array([high])).max() > -30:
         high *= 1.2
-    sigma = np.arange(low, high + STEP, STEP)
-    integrand = np.exp(-np.exp(np.minimum(sigma, 700)))[:, None] - np.exp(log_phi(sigma))
-    log_sum = STEP * float(integrand.sum(axis=0) @ radius_weights)
+    every = np.arange(low, high + STEP, STEP)
+    sums = np.zeros(len(radius_weights))
+    for sigma in np.array_split(every, math.ceil(len(every) / BLOCK)):
+        sums += (np.exp(-np.exp(np.minimum(sigma, 700)))[:, None] - np.exp(log_phi(sigma))).sum(axis=0)
+    log_sum = STEP * float(sums @ radius_weights)
     return log_sum - math.log(num_centres) - latent_size * (math.log(bandwidth) + math.log(2 * math.pi) / 2)
 
 

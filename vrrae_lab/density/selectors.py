@@ -128,10 +128,11 @@ def points_scale(points: Points) -> float:
 
 
 def _scaled(points: Points) -> tuple[np.ndarray, float]:
-    """The points less their mean, in units of their scale, in their own precision; and that scale."""
+    """The points less their mean, in units of their scale, in their own precision if they have one; and that scale."""
     scale = points_scale(points)
     array = np.asarray(points, float)
-    return ((array - array.mean(axis=0)) / scale).astype(np.asarray(points).dtype), scale
+    precision = np.result_type(np.asarray(points).dtype, np.float32)  # whole numbers would be cut off
+    return ((array - array.mean(axis=0)) / scale).astype(precision), scale
 
 
 def _best(score: Callable[[float], float]) -> float:

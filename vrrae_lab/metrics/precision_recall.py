@@ -31,7 +31,7 @@ class PrecisionRecall(NamedTuple):
 
 
 class PRDCurve(NamedTuple):
-    """Pairs of precision and recall that go together, from all precision to all recall and back.
+    """Pairs of precision and recall that go together, from all the recall there is and no precision to the reverse.
 
     Attributes:
         precision: of each point, from 0 to 1.
