@@ -1,5 +1,6 @@
 """Interactive explorers for notebooks; each function returns a widget and displays nothing by itself."""
 
+from vrrae_lab.widgets.batch_truncation import batch_truncation
 from vrrae_lab.widgets.densities import avae_bandwidth, kernel_density
 from vrrae_lab.widgets.diagram import diagram
 from vrrae_lab.widgets.explorer import Explorer, explore
@@ -20,6 +21,7 @@ __all__ = [
     "SliderPicture",
     "View",
     "avae_bandwidth",
+    "batch_truncation",
     "diagram",
     "explore",
     "export_html",
