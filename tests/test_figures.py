@@ -170,6 +170,7 @@ def test_lines_stand_where_they_belong_on_the_asked_axes() -> None:
     np.testing.assert_array_equal(figure.data[1].x, x[:2])
     assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", "linear")
     assert figure.layout.xaxis.title.text == "gap"
+    assert figure.layout.xaxis.exponentformat == "power"  # one millionth is 10⁻⁶ on an axis, not 1μ
 
 
 def test_more_curves_than_colours() -> None:

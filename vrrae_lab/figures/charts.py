@@ -87,8 +87,8 @@ def lines(
     for i, (name, values) in enumerate(curves.items()):
         line = {"color": PALETTE[i % len(PALETTE)], "width": 2}
         figure.add_trace(go.Scatter(x=x[: len(values)], y=values, mode="lines", line=line, name=name))
-    figure.update_xaxes(title=x_name, type="log" if log_x else "linear")
-    figure.update_yaxes(title=quantity, type="log" if log_y else "linear")
+    figure.update_xaxes(title=x_name, type="log" if log_x else "linear", exponentformat="power" if log_x else None)
+    figure.update_yaxes(title=quantity, type="log" if log_y else "linear", exponentformat="power" if log_y else None)
     return styled(figure, title, 700, 400)
 
 
