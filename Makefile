@@ -23,7 +23,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab demo test colab bench browser lint notebooks shipped constraints
+.PHONY: help install lab demo test colab bench browser lint notebooks shipped docs constraints
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,10 +67,15 @@ notebooks: $(INSTALLED) ## Run the notebooks in full and store their outputs (NA
 shipped: $(INSTALLED) ## Train the models and make the records that come with the package (goes on where it was stopped)
 	$(BIN)/python tools/ship.py
 
+docs: $(INSTALLED) ## The documentation as web pages in build/docs, from the README, the docstrings and the notebooks as they are
+	$(BIN)/python -m pip install -q -e ".[docs]" -c constraints.txt
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/doctrees . build/docs
+	@echo "open build/docs/index.html"
+
 # Direct addresses and editable installs are left out, and what marks a local build (torch's "+cpu") is cut off: a
 # constraint is a name and a version.
 constraints: $(INSTALLED) ## Upgrade everything in .venv and write constraints.txt from it
-	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e ".[$(EXTRAS),bench]"
+	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e ".[$(EXTRAS),bench,docs]"
 	{ echo "# Made by \`make constraints\`: the versions this project is tried with."; \
 	  $(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | sed 's/+.*//'; \
 	} > constraints.tmp

@@ -7,13 +7,13 @@ Sums of densities are made from their logarithms ("log-sum-exp"), without a floo
 single density underflows. Queries are worked through in blocks, so memory grows with the number of points alone; the
 gradient computes each block once more instead of keeping it.
 
-| bandwidth | chosen from |
-|---|---|
-| `scott`, `silverman` | the number of points, their dimension and their scale |
-| `avae_reference` | the same, for the likelihood instead of the squared error |
-| `likelihood_cross_validation`, `least_squares_cross_validation` | how well points are predicted by the others |
-| `improved_sheather_jones` | the density's own roughness; in one dimension |
-| `avae_bandwidth`, `exact_avae_bandwidth`, `tabulated_bandwidth` | the prior, before any points are there |
+What each bandwidth is chosen from:
+
+- `scott`, `silverman`: the number of points, their dimension and their scale;
+- `avae_reference`: the same, for the likelihood instead of the squared error;
+- `likelihood_cross_validation`, `least_squares_cross_validation`: how well points are predicted by the others;
+- `improved_sheather_jones`: the density's own roughness, in one dimension;
+- `avae_bandwidth`, `exact_avae_bandwidth`, `tabulated_bandwidth`: the prior, before any points are there.
 
 Sources: Saha, Joshi & Whitaker, *Matching aggregate posteriors in the variational autoencoder*, arXiv 2311.07693
 (bandwidth and its correction); Silverman, *Density Estimation for Statistics and Data Analysis*, 1986 (kernels).

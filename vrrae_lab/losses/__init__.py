@@ -12,14 +12,14 @@ which changes while the model learns. Copying a value of β from one convention 
 The other losses take their convention as an argument, `reconstruction`: a penalty of single samples is averaged over
 the batch beside a `Reconstruction`, and summed beside a `PaperReconstruction`.
 
-| loss | penalty | model |
-|---|---|---|
-| `Variational`, `PaperVariational` | KL divergence to the prior | any with a Gaussian posterior |
-| `TotalCorrelation` | that divergence in three parts, weighed apart (β-TCVAE) | likewise |
-| `Sparse` | units that are active too often or too seldom | `sparse_ae` |
-| `Contractive` | how fast the latents change with the image | any without the SVD of a batch |
-| `AggregateMatching` | the average of all posteriors against the prior (AVAE) | any without the SVD of a batch |
-| `NuclearNorm` | rank of the matrix before the latents | `lorae` |
+What each adds to the reconstruction, and for which models:
+
+- `Variational`, `PaperVariational`: the KL divergence to the prior; any with a Gaussian posterior;
+- `TotalCorrelation`: that divergence in three parts, weighed apart (β-TCVAE); likewise;
+- `Sparse`: units that are active too often or too seldom; `sparse_ae`;
+- `Contractive`: how fast the latents change with the image; any without the SVD of a batch;
+- `AggregateMatching`: the average of all posteriors against the prior (AVAE); any without the SVD of a batch;
+- `NuclearNorm`: rank of the matrix before the latents; `lorae`.
 
 Sources: Kingma & Welling, arXiv 1312.6114, Eq. 3; Higgins et al. 2017 (β); Mounayer et al., arXiv 2505.09458, Eq. 2;
 Chen et al., arXiv 1802.04942 (β-TCVAE); Ng, *Sparse autoencoder*, CS294A lecture notes, 2011; Rifai et al., ICML 2011
