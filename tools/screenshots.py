@@ -53,6 +53,7 @@ def main() -> None:
             page.wait_for_timeout(2000)
             for number, name in enumerate(CELLS):
                 output = page.locator(".jp-OutputArea-output").nth(number)
+                output.locator(".jupyter-widgets").first.wait_for()  # not a widget's description as text
                 output.scroll_into_view_if_needed()
                 page.wait_for_timeout(500)
                 _without_margin(output.screenshot()).save(DOCS / f"{name}.png", optimize=True)
@@ -61,6 +62,7 @@ def main() -> None:
 
 def _without_margin(png: bytes) -> Image.Image:
     picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture = picture.crop((0, 0, picture.width, picture.height - 1))  # the last row may be the edge of the panel
     white = Image.new("RGB", picture.size, "white")
     _, _, right, bottom = ImageChops.difference(picture, white).getbbox()
     return picture.crop((0, 0, right, bottom))
