@@ -390,6 +390,16 @@ def test_equal_samples_stay_finite(x64, dtype, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shape", [(9, 5), (5, 9)], ids=["tall", "wide"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_latents_that_are_not_finite_give_nan_and_not_an_endless_iteration(bad, shape, method):
+    """LAPACK's divide and conquer goes round for ever on an infinite entry, deaf to Ctrl-C."""
+    latents = jnp.ones(shape).at[1, 2].set(bad)
+    value, gradient = jax.value_and_grad(lambda y: jnp.sum(truncated_svd(y, 2, method=method).coefficients))(latents)
+    assert np.isnan(value) and np.isnan(gradient).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_scale_of_the_latents_does_not_matter(method):
     shape = (9, 5)
     latents, weights = with_spectrum(shape, SEPARATED), cotangents(shape, RANK)

@@ -272,6 +272,12 @@ def test_nuclear_norm_needs_one_matrix(bottleneck, named):
         losses.NuclearNorm()(model_with(bottleneck), images(), key=KEY)
 
 
+def test_nuclear_norm_of_an_infinite_matrix_is_nan_and_not_an_endless_iteration():
+    stack = LinearStack(LATENT_SIZE, 1, key=KEY)
+    infinite = eqx.tree_at(lambda s: s.layers[0].weight, stack, replace_fn=lambda weight: weight.at[0, 0].set(jnp.inf))
+    assert np.isnan(term(losses.NuclearNorm(), "nuclear_norm")(model_with(infinite), images()))
+
+
 # ------------------------------------------------------------------------------------------------ common to them
 
 

@@ -118,6 +118,7 @@ def _on_devices(latents: Array, method: Method) -> tuple[Array, Method]:
 def _decompose(latents: Array, method: Method) -> tuple[Array, Array, Array]:
     """The thin SVD as (V, sigma, U), with the sign convention of `TruncatedSVD` applied to both factors."""
     ways = {"svd": _by_svd, "gram": _by_gram}
+    latents = nan_unless_finite(latents)
     if method == "auto":
         left, singular_values, basis = lax.platform_dependent(latents, tpu=_by_gram, default=_by_svd)
     else:
@@ -125,6 +126,14 @@ def _decompose(latents: Array, method: Method) -> tuple[Array, Array, Array]:
     largest = jnp.argmax(jnp.abs(basis), axis=0)
     sign = jnp.where(jnp.take_along_axis(basis, largest[None], axis=0) < 0, -1, 1).astype(basis.dtype)
     return left * sign, singular_values, basis * sign
+
+
+def nan_unless_finite(matrix: Float[Array, "rows columns"]) -> Float[Array, "rows columns"]:
+    """The matrix, or NaN everywhere if one number is not finite: LAPACK's SVD returns from NaN, from infinity never.
+
+    A run that diverges passes through infinity, and must come back to say so.
+    """
+    return jnp.where(jnp.isfinite(matrix).all(), matrix, jnp.nan)
 
 
 def _by_svd(latents: Array) -> tuple[Array, Array, Array]:

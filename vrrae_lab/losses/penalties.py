@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from vrrae_lab.bottlenecks import Activations, LinearStack
+from vrrae_lab.linalg import nan_unless_finite
 from vrrae_lab.losses.variational import Convention, Reconstruction, Terms, checked_weight
 from vrrae_lab.models import Autoencoder, is_frozen
 
@@ -176,5 +177,5 @@ class NuclearNorm(eqx.Module):
             )
         squares, _ = model.squared_error(batch, key=key)
         reconstruction = self.reconstruction.error(squares, batch)
-        norm = jnp.sum(jnp.linalg.svd(stack.layers[0].weight, compute_uv=False))
+        norm = jnp.sum(jnp.linalg.svd(nan_unless_finite(stack.layers[0].weight), compute_uv=False))
         return reconstruction + self.weight * norm, {"reconstruction": reconstruction, "nuclear_norm": norm}
