@@ -179,7 +179,7 @@ def test_other_settings_are_refused_and_named(other: str, tmp_path: Path) -> Non
 def test_other_versions_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The digest of the optimizer is that of a program of JAX, which another version may write otherwise."""
     train(folder=tmp_path, num_steps=4)
-    monkeypatch.setattr(checkpoints, "version", lambda name: "99" if name == "jax" else "1")
+    monkeypatch.setattr("vrrae_lab.environment.version", lambda name: "99" if name == "jax" else "1")
     monkeypatch.setattr(checkpoints, "_optimizer_digest", lambda *_: "another")
     with pytest.warns(UserWarning, match="jax: .* there, 99 now.*may differ in rounding"):
         train(folder=tmp_path, num_steps=5)
