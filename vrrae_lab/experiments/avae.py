@@ -19,8 +19,8 @@ from vrrae_lab import density, figures, metrics
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate
-from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std
-from vrrae_lab.experiments.study import Study, divergence_remark, model_table
+from vrrae_lab.experiments.record import markdown_table, mean_std
+from vrrae_lab.experiments.study import Study, closing, model_table
 from vrrae_lab.experiments.subjects import Extent, Subject
 from vrrae_lab.gaussian import DiagonalGaussian, Posterior
 from vrrae_lab.losses import AggregateMatching, MinibatchStratified, TotalCorrelation, Variational
@@ -172,7 +172,6 @@ class Avae(Study):
             f"beta of AVAE at the end: {beta}; its {facts['num_centres']} kernels have the bandwidth "
             f"{facts['corrected_bandwidth']:.3f}, corrected from {facts['bandwidth']:.3f}"
         )
-        sick = divergence_remark(record)
         return "\n".join(
             [
                 model_table(record),
@@ -180,7 +179,7 @@ class Avae(Study):
                 markdown_table(["model", *SCORES], [*rows, [YARDSTICK, *_cells(yardstick)]]),
                 "",
                 "of test images; scores of images are on pixels, so not comparable to the paper's, on features",
-                *closing_lines(record, "; ".join(filter(None, [remark, sick]))),
+                *closing(record, remark),
             ]
         )
 

@@ -17,8 +17,7 @@ from vrrae_lab import figures
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate
-from vrrae_lab.experiments.record import closing_lines
-from vrrae_lab.experiments.study import Study, divergence_remark, model_table
+from vrrae_lab.experiments.study import Study, closing, model_table
 from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.losses import Loss, PaperVariational, Variational
 
@@ -76,8 +75,7 @@ class BatchSize(Study):
             f"{model}: beta {settings[f'{model.lower()}_beta']:g} in the papers' loss, {ours[model]:.3g} in ours"
             for model in MODELS
         )
-        sick = divergence_remark(record)
-        return "\n".join([model_table(record), "", *closing_lines(record, "; ".join(filter(None, [remark, sick])))])
+        return "\n".join([model_table(record), "", *closing(record, remark)])
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Test error and KL divergence per image against the batch size; means over the seeds."""

@@ -12,8 +12,7 @@ from vrrae_lab import figures
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison
 from vrrae_lab.experiments.plan import Candidate
-from vrrae_lab.experiments.record import closing_lines
-from vrrae_lab.experiments.study import Study, divergence_remark, model_table
+from vrrae_lab.experiments.study import Study, closing, model_table
 from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.losses import PaperVariational
 
@@ -57,7 +56,7 @@ class BetaSweep(Study):
     @staticmethod
     def table(record: Mapping[str, Any]) -> str:
         """One row per model and β, as Markdown: mean ± standard deviation over the seeds."""
-        return "\n".join([model_table(record), "", *closing_lines(record, divergence_remark(record))])
+        return "\n".join([model_table(record), "", *closing(record)])
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Errors, and the scale of each coefficient, against β; means over the seeds."""

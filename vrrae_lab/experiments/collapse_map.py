@@ -20,8 +20,8 @@ from vrrae_lab import figures
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate
-from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std
-from vrrae_lab.experiments.study import Study, divergence_remark, falling_cell
+from vrrae_lab.experiments.record import markdown_table, mean_std
+from vrrae_lab.experiments.study import Study, closing, falling_cell
 from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.losses import Variational
 
@@ -96,13 +96,13 @@ class CollapseMap(Study):
             for relative, beta in zip(settings["relative_betas"], record["data"]["betas"], strict=True):
                 cells = [_grid_cell(record, _name(model, relative, r)) for r in settings["learning_rates"]]
                 rows.append([model, f"{beta:.3g}", f"{relative:g}", *cells])
-        remark = "; ".join(filter(None, [*(_verdict(record, model) for model in MODELS), divergence_remark(record)]))
         found = thresholds(record)
         # many coefficients have as many thresholds: the first and the last say where collapse begins and is complete
         ends = ", ".join(f"coefficient {j + 1} at beta = {found[j]:.3g}" for j in sorted({0, len(found) - 1}))
         fall = falling_cell(record["results"])
         lines = [f"a linear model loses {ends}", f"the losses still fell by {fall} % in the last tenth of the steps"]
-        return "\n".join([markdown_table(head, rows), "", *lines, *closing_lines(record, remark)])
+        verdicts = [_verdict(record, model) for model in MODELS]
+        return "\n".join([markdown_table(head, rows), "", *lines, *closing(record, *verdicts)])
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Two heat maps per model; means over the seeds."""

@@ -21,8 +21,8 @@ from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.operations import Operations, count_operations
 from vrrae_lab.experiments.plan import Candidate, Plan
-from vrrae_lab.experiments.record import closing_lines, environment, markdown_table, mean_std
-from vrrae_lab.experiments.study import Study, divergence_remark, parameters_cell
+from vrrae_lab.experiments.record import environment, markdown_table, mean_std
+from vrrae_lab.experiments.study import Study, closing, parameters_cell
 from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.experiments.timing import interleaved_medians
 from vrrae_lab.experiments.zoo import Zoo
@@ -143,7 +143,7 @@ class Cost(Study):
             "",
             f"times on {device['kind']} ({device['platform']}), {device['cpu_cores']} CPU cores; gradients: medians of "
             "models taking turns, on one batch; SVD operations against min(L²B, LB²)",
-            *closing_lines(record, divergence_remark(record)),
+            *closing(record),
         ]
         return "\n".join(lines)
 

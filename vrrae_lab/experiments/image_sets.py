@@ -20,8 +20,8 @@ from vrrae_lab import explore, figures
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation, published
 from vrrae_lab.experiments.plan import Candidate, four_models
-from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std
-from vrrae_lab.experiments.study import Study, divergence_remark, model_table, pictures
+from vrrae_lab.experiments.record import markdown_table, mean_std
+from vrrae_lab.experiments.study import Study, closing, model_table, pictures
 from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.features import Classifier, frechet_title, kept_classifier, scores_of_features
 from vrrae_lab.models import Autoencoder, Images
@@ -116,7 +116,7 @@ class ImageSet(Study):
                 "",
                 *_about_scores(record),
                 *disagreements,
-                *closing_lines(record, divergence_remark(record)),
+                *closing(record),
             ]
         )
 

@@ -15,7 +15,7 @@ from vrrae_lab import figures
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate, Plan
-from vrrae_lab.experiments.record import markdown_table, mean_std, settings_of
+from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std, settings_of
 from vrrae_lab.experiments.subjects import Extent, Subject, subject
 from vrrae_lab.models import Autoencoder
 
@@ -207,6 +207,11 @@ def divergence_remark(record: Mapping[str, Any]) -> str:
     for result in record["results"]:
         sick[result["model"]] += not result["metrics"]
     return ", ".join(f"{name}: {count} diverged" for name, count in sick.items() if count)
+
+
+def closing(record: Mapping[str, Any], *remarks: str) -> list[str]:
+    """What stands under the table of a study: `closing_lines` with these remarks and, last, which runs diverged."""
+    return closing_lines(record, "; ".join(filter(None, [*remarks, divergence_remark(record)])))
 
 
 def pictures(record: Mapping[str, Any], out: Path, train: Dataset) -> dict[str, go.Figure]:

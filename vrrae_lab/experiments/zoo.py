@@ -14,8 +14,8 @@ from vrrae_lab.adaptive_rank import AdaptiveRank
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate
-from vrrae_lab.experiments.record import closing_lines, mean_std
-from vrrae_lab.experiments.study import Study, divergence_remark, model_table, pictures
+from vrrae_lab.experiments.record import mean_std
+from vrrae_lab.experiments.study import Study, closing, model_table, pictures
 from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.losses import (
     Contractive,
@@ -111,7 +111,7 @@ class Zoo(Study):
             for name in names
         }
         table = model_table(record, {"generation %": generated, "effective rank": ranks})
-        return "\n".join([table, "", *closing_lines(record, divergence_remark(record))])
+        return "\n".join([table, "", *closing(record)])
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Test errors by seed, generated images and singular values, from the checkpoints in `out`."""
