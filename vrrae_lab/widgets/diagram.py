@@ -12,7 +12,8 @@ from vrrae_lab.bottlenecks import LowRank, VariationalLowRank
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.figures.diagram import PICTURE, size
 from vrrae_lab.gaussian import DiagonalGaussian
-from vrrae_lab.models import Autoencoder, as_floats, check_frozen, in_batches
+from vrrae_lab.models import Autoencoder, as_floats, check_frozen
+from vrrae_lab.widgets.encoded import encoded
 from vrrae_lab.widgets.slider_picture import SliderPicture, View, int_slider
 
 MOST_STAGES = 8
@@ -31,13 +32,13 @@ def diagram(models: Mapping[str, Autoencoder], data: Dataset) -> SliderPicture:
         data: the images to choose from, which also decide the order of the coefficients.
 
     Raises:
-        ValueError: if there are no models, one is not frozen, or the images do not fit.
+        ValueError: if there are no models, one is not frozen or has diverged, or the images do not fit.
     """
     if not models:
         raise ValueError("there are no models: give one or more by name")
     for name, model in models.items():
         check_frozen(model, name)
-    order = {name: np.argsort(-in_batches(m.encode, data.x).mean.std(axis=0)) for name, m in models.items()}
+    order = {name: encoded(model, data).order for name, model in models.items()}
     limits, captions = data.value_range, {name: _in_words(model) for name, model in models.items()}
 
     def picture(x: np.ndarray) -> bytes:
