@@ -10,13 +10,13 @@ from vrrae_lab.derivations.samples import (
     above,
     below,
     decompose,
-    generator,
     leftover,
     orthonormal,
     random_latents,
     relative,
     rounding,
 )
+from vrrae_lab.randomness import generator
 
 BATCH, LATENT_SIZE, RANK = 16, 12, 4
 VISIBLE = 1e-3  # as in `spectrum`: what rounding does not explain

@@ -11,7 +11,8 @@ from jaxtyping import Array, Float, Key
 from vrrae_lab import bottlenecks, gaussian, linalg
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict, float64
 from vrrae_lab.derivations.measures import ROUNDING, centred, constancy, evidence, terms_left
-from vrrae_lab.derivations.samples import generator, orthonormal
+from vrrae_lab.derivations.samples import orthonormal
+from vrrae_lab.randomness import generator
 
 BATCH, LATENT_SIZE, RANK = 40, 9, 4
 

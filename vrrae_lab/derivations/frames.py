@@ -12,7 +12,6 @@ from vrrae_lab.derivations.samples import (
     above,
     below,
     decompose,
-    generator,
     orthonormal,
     random_latents,
     relative,
@@ -20,6 +19,7 @@ from vrrae_lab.derivations.samples import (
     with_spectrum,
 )
 from vrrae_lab.derivations.ties import Setting, random_setting
+from vrrae_lab.randomness import generator
 
 BATCH, LATENT_SIZE, RANK = 12, 8, 3
 # Rounding in float64 gives relative differences below 1e-10 here, and what a flip or a bias amounts to varies freely:

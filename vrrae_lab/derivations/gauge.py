@@ -26,9 +26,9 @@ from vrrae_lab.derivations.linear_model import (
     second_moments,
 )
 from vrrae_lab.derivations.measures import ROUNDING, evidence, terms_left
-from vrrae_lab.derivations.samples import generator
 from vrrae_lab.derivations.tiny import tiny_autoencoder
 from vrrae_lab.models import Autoencoder
+from vrrae_lab.randomness import generator
 
 BATCH, SHAPE, HIDDEN, TINY_LATENT_SIZE, RANK = 40, (7, 1, 1), 8, 6, 3
 BETA = 0.7

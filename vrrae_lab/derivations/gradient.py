@@ -17,13 +17,13 @@ from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict, float
 from vrrae_lab.derivations.samples import (
     below,
     decompose,
-    generator,
     orthonormal,
     random_latents,
     relative,
     rounding,
     with_spectrum,
 )
+from vrrae_lab.randomness import generator
 
 RANK = 3
 

@@ -12,7 +12,8 @@ from jaxtyping import Array, Float, Key
 from vrrae_lab import gaussian, linalg
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict, float64
 from vrrae_lab.derivations.measures import ROUNDING, evidence, relative_error, terms_left
-from vrrae_lab.derivations.samples import generator, orthonormal
+from vrrae_lab.derivations.samples import orthonormal
+from vrrae_lab.randomness import generator
 
 BATCH, LATENT_SIZE, RANK = 40, 9, 4
 DRAWS, DRAWN_BATCH, DRAWN_RANK = 1000, 100, 6

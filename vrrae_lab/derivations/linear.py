@@ -24,7 +24,8 @@ from vrrae_lab.derivations.linear_model import (
     second_moments,
 )
 from vrrae_lab.derivations.measures import evidence, relative_error, standard_errors, terms_left
-from vrrae_lab.derivations.samples import generator, orthonormal
+from vrrae_lab.derivations.samples import orthonormal
+from vrrae_lab.randomness import generator
 
 
 def one_mode() -> tuple[Any, Any, Any, Any]:

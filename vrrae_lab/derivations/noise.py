@@ -12,9 +12,10 @@ from vrrae_lab import bottlenecks, linalg, losses
 from vrrae_lab.derivations import linear_model
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict, float64
 from vrrae_lab.derivations.measures import evidence, standard_errors, terms_left
-from vrrae_lab.derivations.samples import generator, orthonormal
+from vrrae_lab.derivations.samples import orthonormal
 from vrrae_lab.derivations.tiny import tiny_autoencoder
 from vrrae_lab.models import Autoencoder
+from vrrae_lab.randomness import generator
 
 BATCH, SHAPE, HIDDEN, LATENT_SIZE, RANK = 40, (7, 1, 1), 8, 6, 3
 

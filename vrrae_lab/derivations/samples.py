@@ -11,7 +11,6 @@ from jaxtyping import Array, Float
 
 from vrrae_lab import bottlenecks, linalg
 from vrrae_lab.derivations.claim import Finding
-from vrrae_lab.randomness import generator as generator  # for the checks, which draw all their data with it
 
 
 def random_latents(rng: np.random.Generator, batch: int, latent_size: int) -> Float[np.ndarray, "batch latent_size"]:

@@ -14,7 +14,6 @@ from vrrae_lab.derivations.samples import (
     above,
     below,
     decompose,
-    generator,
     in_fixed_basis,
     largest_cosine,
     leftover,
@@ -23,6 +22,7 @@ from vrrae_lab.derivations.samples import (
     relative,
     rounding,
 )
+from vrrae_lab.randomness import generator
 
 BATCH, LATENT_SIZE, RANK = 16, 12, 4
 

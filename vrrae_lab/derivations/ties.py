@@ -11,15 +11,8 @@ from jaxtyping import Array, Key
 from vrrae_lab import bottlenecks, linalg
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict, float64
 from vrrae_lab.derivations.gradient import closed_form_of_product
-from vrrae_lab.derivations.samples import (
-    above,
-    below,
-    generator,
-    orthonormal,
-    relative,
-    rounding,
-    with_spectrum,
-)
+from vrrae_lab.derivations.samples import above, below, orthonormal, relative, rounding, with_spectrum
+from vrrae_lab.randomness import generator
 
 BATCH, LATENT_SIZE, RANK = 12, 8, 3
 

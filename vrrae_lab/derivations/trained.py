@@ -18,8 +18,9 @@ from jaxtyping import Array, Float, Key
 from vrrae_lab import bottlenecks, data, gaussian, linalg, losses
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict
 from vrrae_lab.derivations.measures import evidence
-from vrrae_lab.derivations.samples import generator, orthonormal
+from vrrae_lab.derivations.samples import orthonormal
 from vrrae_lab.derivations.tiny import tiny_autoencoder
+from vrrae_lab.randomness import generator
 
 LATENT_SIZE, RANK, HIDDEN, BATCH = 12, 4, 24, 64
 BETA, STEPS, LEARNING_RATE, SEEDS = 0.1, 600, 5e-3, 2
