@@ -22,7 +22,7 @@ from vrrae_lab.training.callback import Callback, ResumableCallback
 Stopped = Literal["finished", "interrupted", "diverged"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class History:
     """What happened in a training run.
 
@@ -42,6 +42,11 @@ class History:
     def num_steps(self) -> int:
         """How many updates were made."""
         return len(self.terms["loss"])
+
+    def __repr__(self) -> str:
+        """One line: the terms are as long as the run."""
+        last = "".join(f", {name} {values[-1]:.4g}" for name, values in self.terms.items() if len(values))
+        return f"History({self.stopped} at step {self.num_steps}{last}; {self.compile_seconds + self.seconds:.1f} s)"
 
 
 class Run:
