@@ -16,6 +16,7 @@ from vrrae_lab.data.cache import Decoded
 from vrrae_lab.data.prepared import Convert, image_and_label
 from vrrae_lab.data.published import DataUnavailableError, FoundFile, PublishedFile, published_files, verified
 
+_REMEDIES = "Remedies, any one of them (manual_dir= is --manual-dir on the command line, and so on):"
 _SHARED_FOLDER = (
     "pass as data_dir=, or name in the environment variable VRRAE_LAB_DATA, a folder that has the set already"
 )
@@ -204,7 +205,7 @@ def _nowhere(
             "Missing files:",
             *(f"  {file.name} ({file.num_bytes:,} bytes) {file.url}" for file in missing),
             *([f"To know: {source.advice}"] if source.advice else []),
-            "Remedies, any one of them:",
+            _REMEDIES,
             "  put these files in a folder, under these names, and pass it as manual_dir=",
             "  pass as mirror= the address of a folder that has them",
             f"  {_SHARED_FOLDER}",
@@ -219,7 +220,7 @@ def _without_tfds(tfds_name: str, names: Sequence[str], error: ImportError) -> s
             f"{tfds_name} is not in the cache of decoded images, and its files {', '.join(names)} cannot be found or "
             f"checked, because tensorflow_datasets, which knows their addresses and checksums, failed to import "
             f"({error}).",
-            "Remedies, any one of them:",
+            _REMEDIES,
             "  pip install 'vrrae_lab[data]', then load again; without a network, pass a folder with these files as "
             "manual_dir=",
             f"  {_SHARED_FOLDER}",
