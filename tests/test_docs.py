@@ -35,3 +35,4 @@ def test_the_model_of_ones_own_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     model, train, history = names["model"], names["train"], names["history"]
     assert history.num_steps == 3 and isinstance(model.bottleneck, Bottleneck)
     assert np.all(model.encode(train.x[:9]).log_variance == -2)
+    assert vl.explore.coefficients(model, train.x[:9]).shape == (9, 8)
