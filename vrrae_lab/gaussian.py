@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.checks import check_array
+
 LOG_2_PI = 1.8378770664093453
 
 
@@ -73,5 +75,13 @@ def kl_from_singular_values(
 
     Equal to the sum of Eq. 2 over the batch that was decomposed, because there $\sum_b \alpha_{bj}^2 = \sigma_j^2$.
     It says nothing of a single sample, nor of a batch encoded with a fixed basis.
+
+    Raises:
+        ValueError: if there is not one singular value for each column of the log variances.
     """
+    check_array("singular_values", singular_values)
+    check_array("log_variance", log_variance)
+    if log_variance.ndim != 2 or singular_values.shape != log_variance.shape[1:]:
+        shapes = f"singular_values has shape {singular_values.shape}, log_variance {log_variance.shape}"
+        raise ValueError(f"{shapes}: give one singular value per column")
     return 0.5 * (jnp.sum(singular_values**2) + jnp.sum(jnp.expm1(log_variance) - log_variance))

@@ -55,6 +55,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from vrrae_lab.checks import as_numbers, check_array, check_at_least, check_memory, check_whole
 from vrrae_lab.sharding import gathered, num_devices
 
 Method = Literal["auto", "svd", "gram"]
@@ -92,8 +93,11 @@ def truncated_svd(
     Raises:
         ValueError: if `rank` is below 1 or exceeds the smaller side of `latents`, or if the method is unknown.
     """
-    if method not in get_args(Method):
-        raise ValueError(f"method = {method!r}: choose one of {', '.join(get_args(Method))}")
+    check_method(method)
+    check_whole("rank", rank)
+    check_array("latents", latents)
+    if latents.ndim != 2:
+        raise ValueError(f"the latents have shape {latents.shape}: give one latent vector per row")
     batch, latent_size = latents.shape
     if not 1 <= rank <= min(batch, latent_size):
         raise ValueError(
@@ -105,6 +109,16 @@ def truncated_svd(
         latents, method = _on_devices(latents, method)
     with jax.default_matmul_precision("highest"):
         return TruncatedSVD(*_truncated_svd(latents, rank, within_block, method))
+
+
+def check_method(method: Method) -> None:
+    """Refuse an unknown way of decomposing.
+
+    Raises:
+        ValueError: naming the known ones.
+    """
+    if method not in get_args(Method):
+        raise ValueError(f"method = {method!r}: choose one of {', '.join(get_args(Method))}")
 
 
 def _on_devices(latents: Array, method: Method) -> tuple[Array, Method]:
@@ -236,6 +250,13 @@ class GramBasis:
     """
 
     def __init__(self, latent_size: int) -> None:
+        """Nothing is accumulated yet.
+
+        Raises:
+            ValueError: if `latent_size` is below 1.
+        """
+        check_at_least(1, "latent_size", latent_size)
+        check_memory(8 * latent_size**2, f"the Gram matrix of latent_size = {latent_size}")
         self._gram = np.zeros((latent_size, latent_size))
         self._count = 0
 
@@ -249,6 +270,7 @@ class GramBasis:
         gram: GramBasis | None = None
         for latents in batches:
             if gram is None:
+                _check_rows(latents)
                 gram = GramBasis(latents.shape[1])
             gram.add(latents)
         if gram is None:
@@ -256,7 +278,14 @@ class GramBasis:
         return gram
 
     def add(self, latents: Float[Array, "batch latent_size"] | Float[np.ndarray, "batch latent_size"]) -> None:
-        """Accumulate one batch of latents."""
+        """Accumulate one batch of latents.
+
+        Raises:
+            ValueError: if it has another shape than (batch, latent size).
+        """
+        _check_rows(latents)
+        if latents.shape[1] != len(self._gram):
+            raise ValueError(f"the latents have shape {latents.shape}, but the others are of size {len(self._gram)}")
         batch = np.asarray(latents, dtype=np.float64)
         with np.errstate(invalid="ignore"):  # `basis` says what is wrong with latents that are not finite
             self._gram += batch.T @ batch
@@ -281,6 +310,7 @@ class GramBasis:
             ValueError: if `rank` is below 1 or exceeds the latent size or the number of latents, or if the latents
                 are not finite.
         """
+        check_whole("rank", rank)
         limit = min(len(self._gram), self._count)
         if not 1 <= rank <= limit:
             raise ValueError(
@@ -293,6 +323,12 @@ class GramBasis:
         largest = np.abs(basis).argmax(axis=0)
         signs = np.where(basis[largest, np.arange(rank)] < 0, -1.0, 1.0)
         return basis * signs, np.sqrt(np.clip(eigenvalues[::-1][:rank], 0, None))
+
+
+def _check_rows(latents: Array | np.ndarray) -> None:
+    check_array("latents", latents)
+    if latents.ndim != 2 or latents.shape[1] == 0:
+        raise ValueError(f"the latents have shape {latents.shape}: give one latent vector per row")
 
 
 def gram_basis(
@@ -310,7 +346,16 @@ def subspace_angle(
     a: Float[Array, "latent_size rank"] | Float[np.ndarray, "latent_size rank"],
     b: Float[Array, "latent_size rank"] | Float[np.ndarray, "latent_size rank"],
 ) -> float:
-    """Largest principal angle between the spans of two bases, in radians (0: same span)."""
+    """Largest principal angle between the spans of two bases, in radians (0: same span).
+
+    Raises:
+        ValueError: if they are no matrices of as many rows, or not finite.
+    """
     from scipy.linalg import subspace_angles
 
-    return float(subspace_angles(np.asarray(a), np.asarray(b))[0])
+    first, second = as_numbers("a", a), as_numbers("b", b)
+    if first.ndim != 2 or second.ndim != 2 or len(first) != len(second) or not first.size or not second.size:
+        raise ValueError(f"a has shape {first.shape} and b {second.shape}: give two bases, in columns")
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise ValueError("a or b contains NaN or infinity: the model has diverged")
+    return float(subspace_angles(first, second)[0])

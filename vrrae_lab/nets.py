@@ -16,7 +16,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import check_at_least, check_key, check_kind, check_memory, check_whole
 from vrrae_lab.convolution import Convolution, TransposedConvolution
 from vrrae_lab.microbatch import microbatch_map
 
@@ -46,6 +46,7 @@ class ConvEncoder(eqx.Module):
             ValueError: if a side of the image is below 4 pixels or a size is below 1.
         """
         _check_sizes(shape, latent_size)
+        check_key(key)
         height, width, channels = shape
         keys = jax.random.split(key, 3)
         self.convolutions = (
@@ -86,8 +87,9 @@ class ConvDecoder(eqx.Module):
             ValueError: if a side of the image is below 4 pixels or a size is below 1.
         """
         _check_sizes(shape, latent_size)
+        check_key(key)
         height, width, channels = shape
-        start = self._start_size(shape)
+        start = _start_size(shape)
         keys = jax.random.split(key, 6)
         self.linear = eqx.nn.Linear(latent_size, 32 * math.prod(start), key=keys[0])
         widths = (32, 256, 128, 32, 8)
@@ -97,15 +99,11 @@ class ConvDecoder(eqx.Module):
         self.last = Convolution(8, channels, kernel_size, key=keys[5])
         self.shape, self.latent_size = shape, latent_size
 
-    @staticmethod
-    def _start_size(shape: Shape) -> tuple[int, int]:
-        return math.ceil(shape[0] / 16), math.ceil(shape[1] / 16)
-
     def __call__(self, latents: Float[Array, "batch latent_size"]) -> Float[Array, "batch height width channels"]:
         return microbatch_map(self._decode, latents, microbatch_size(self.shape))
 
     def _decode(self, latents: Array) -> Array:
-        hidden = jax.vmap(self.linear)(latents).reshape(len(latents), *self._start_size(self.shape), 32)
+        hidden = jax.vmap(self.linear)(latents).reshape(len(latents), *_start_size(self.shape), 32)
         hidden = _swap_batch_and_channels(hidden)
         for convolution in self.convolutions:
             hidden = jax.nn.relu(convolution(hidden))
@@ -117,9 +115,15 @@ def microbatch_size(shape: Shape) -> int | None:
 
     Results do not depend on it but for rounding, so it is decided when a program is traced, by JAX's default device.
     """
+    check_shape(shape, least=1)
     if jax.default_backend() != "cpu":
         return None
     return max(4, PIXELS_AT_A_TIME // (shape[0] * shape[1]))
+
+
+def _start_size(shape: Shape) -> tuple[int, int]:
+    """Of what the decoder's linear map makes: four doublings give the image's size, or a little more."""
+    return math.ceil(shape[0] / 16), math.ceil(shape[1] / 16)
 
 
 def _swap_batch_and_channels(x: Array) -> Array:
@@ -128,9 +132,25 @@ def _swap_batch_and_channels(x: Array) -> Array:
 
 
 def _check_sizes(shape: Shape, latent_size: int) -> None:
-    if len(shape) != 3 or min(shape[:2]) < 4 or shape[2] < 1:
+    check_shape(shape)
+    check_at_least(1, "latent_size", latent_size)
+    # the larger of the two linear maps, that of the encoder or that of the decoder
+    numbers = latent_size * max(64 * math.prod(-(-side // 4) for side in shape[:2]), 32 * math.prod(_start_size(shape)))
+    check_memory(4 * numbers, f"a linear map between images of shape {shape} and latent_size = {latent_size}")
+
+
+def check_shape(shape: Shape, least: int = 4) -> None:
+    """Refuse what is no shape of an image, or of one that is smaller than these networks take.
+
+    Raises:
+        TypeError: if it is no tuple of whole numbers.
+        ValueError: if there are not three, or a side is below `least` pixels.
+    """
+    check_kind("shape", shape, tuple | list, "give (height, width, channels), such as data.shape")
+    for size in shape:
+        check_whole("a size in shape", size)
+    if len(shape) != 3 or min(shape[:2]) < least or shape[2] < 1:
         raise ValueError(
-            f"shape = {shape}: images are (height, width, channels), at least 4×4 pixels and 1 channel; "
+            f"shape = {shape}: images are (height, width, channels), at least {least}×{least} pixels and 1 channel; "
             "add a last axis to grey images with x[..., None]"
         )
-    check_at_least(1, "latent_size", latent_size)

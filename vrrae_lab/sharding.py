@@ -17,8 +17,19 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, PyTree
 
+from vrrae_lab.checks import check_kind
+
 AXIS = "batch"
 T = TypeVar("T")
+
+
+def check_mesh(mesh: Mesh | None) -> None:
+    """Refuse what is no mesh of devices.
+
+    Raises:
+        TypeError: naming the value and the remedy.
+    """
+    check_kind("mesh", mesh, Mesh | None, "give a jax.sharding.Mesh, such as jax.make_mesh((2,), ('batch',)), or None")
 
 
 def batch_mesh(mesh: Mesh) -> Mesh:

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from vrrae_lab.linalg import Method, truncated_svd
+from vrrae_lab.checks import check_array, check_whole
+from vrrae_lab.linalg import Method, check_method, truncated_svd
 
 
 class BatchBasis(eqx.Module):
@@ -23,6 +24,8 @@ class BatchBasis(eqx.Module):
     method: Method = eqx.field(static=True, default="auto")
 
     def __check_init__(self) -> None:
+        check_whole("rank", self.rank)
+        check_method(self.method)
         if self.rank < 1:
             raise ValueError(f"rank = {self.rank}: keep 1 singular direction or more")
 
@@ -80,8 +83,10 @@ class AdaptiveBasis(eqx.Module):
         Raises:
             ValueError: if `rank` is below 1 or `active` is not from 1 to `rank`.
         """
-        BatchBasis(rank)  # refuses a bad one
+        BatchBasis(rank, method=method)  # refuses a bad one
         active = rank if active is None else active
+        if not isinstance(active, jax.core.Tracer):
+            check_whole("active", active)
         if not isinstance(active, jax.core.Tracer) and not 1 <= int(active) <= rank:
             raise ValueError(f"active = {active}: use 1 to {rank}, the basis's largest rank")
         self.active, self.rank, self.method = jnp.asarray(active, jnp.int32), rank, method
@@ -123,6 +128,11 @@ class FixedBasis(eqx.Module):
     """
 
     matrix: Float[Array, "latent_size rank"]
+
+    def __check_init__(self) -> None:
+        check_array("matrix", self.matrix)
+        if self.matrix.ndim != 2 or self.matrix.size == 0:
+            raise ValueError(f"the matrix has shape {self.matrix.shape}: give one column per direction, at least one")
 
     @property
     def rank(self) -> int:

@@ -6,7 +6,10 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.checks import check_at_least, check_key, check_kind, check_memory, check_whole
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass, Posterior
+
+MOST_MATRICES = 1000  # each is compiled; the papers use up to 8
 
 
 class Draw(NamedTuple):
@@ -56,8 +59,14 @@ class LinearStack(eqx.Module):
         """`key` draws the initial weights.
 
         Raises:
-            ValueError: if there is no matrix.
+            ValueError: if there is no matrix, or more than can be compiled or fit into memory.
         """
+        check_at_least(1, "latent_size", latent_size)
+        check_whole("num_matrices", num_matrices)
+        check_memory(4 * num_matrices * latent_size**2, f"num_matrices = {num_matrices} of latent_size = {latent_size}")
+        check_key(key)
+        if num_matrices > MOST_MATRICES:
+            raise ValueError(f"num_matrices = {num_matrices}: use {MOST_MATRICES} or fewer")
         if num_matrices < 1:
             raise ValueError(f"num_matrices = {num_matrices}: use 1 or more, or a plain autoencoder for none")
         keys = jax.random.split(key, num_matrices)
@@ -109,6 +118,15 @@ class Sigmoid(eqx.Module):
 MeanLayer = eqx.nn.Linear | eqx.nn.Identity
 
 
+def check_mean_layer(mean_layer: MeanLayer | None) -> None:
+    """Refuse what is no layer of a mean.
+
+    Raises:
+        TypeError: naming the value and the remedy.
+    """
+    check_kind("mean_layer", mean_layer, MeanLayer | None, "give an equinox.nn.Linear or Identity, or None")
+
+
 class Variational(eqx.Module):
     """A Gaussian whose mean and log variance are linear in the latents (VAE), or whose mean is the latents (f = I)."""
 
@@ -116,7 +134,15 @@ class Variational(eqx.Module):
     log_variance_layer: eqx.nn.Linear
 
     def __init__(self, latent_size: int, *, mean_layer: MeanLayer | None = None, key: Key[Array, ""]) -> None:
-        """`key` draws the initial weights; a mean layer that is given keeps its own."""
+        """`key` draws the initial weights; a mean layer that is given keeps its own.
+
+        Raises:
+            ValueError: if `latent_size` is below 1, or larger than fits into memory.
+        """
+        check_at_least(1, "latent_size", latent_size)
+        check_memory(8 * latent_size**2, f"two matrices of latent_size = {latent_size}")
+        check_mean_layer(mean_layer)
+        check_key(key)
         mean_key, variance_key = jax.random.split(key)
         self.mean_layer = eqx.nn.Linear(latent_size, latent_size, key=mean_key) if mean_layer is None else mean_layer
         self.log_variance_layer = eqx.nn.Linear(latent_size, latent_size, key=variance_key)

@@ -5,7 +5,8 @@ import jax
 from jaxtyping import Array, Float, Key
 
 from vrrae_lab.bottlenecks.bases import Basis, BatchBasis, FixedBasis
-from vrrae_lab.bottlenecks.full_rank import Draw, MeanLayer
+from vrrae_lab.bottlenecks.full_rank import Draw, MeanLayer, check_mean_layer
+from vrrae_lab.checks import check_key, check_kind, check_memory
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass
 
 
@@ -13,6 +14,9 @@ class LowRank(eqx.Module):
     """The best approximation of the latents by a matrix of rank k (RRAE)."""
 
     basis: Basis
+
+    def __check_init__(self) -> None:
+        check_basis(self.basis)
 
     @classmethod
     def of_rank(cls, rank: int) -> "LowRank":
@@ -58,6 +62,12 @@ class VariationalLowRank(eqx.Module):
         Raises:
             ValueError: if `rank` is below 1, or not that of the basis.
         """
+        BatchBasis(rank)  # refuses a bad rank
+        check_memory(4 * rank**2, f"a matrix of rank = {rank}")
+        if basis is not None:
+            check_basis(basis)
+        check_mean_layer(mean_layer)
+        check_key(key)
         self.basis = BatchBasis(rank) if basis is None else basis
         if self.basis.rank != rank:
             raise ValueError(f"rank = {rank}, but the basis has rank {self.basis.rank}: give both the same")
@@ -84,6 +94,15 @@ class VariationalLowRank(eqx.Module):
 
     def decode(self, z: Float[Array, "batch rank"]) -> Float[Array, "batch latent_size"]:
         return z @ self.basis.matrix_for_decoding().T
+
+
+def check_basis(basis: Basis) -> None:
+    """Refuse what is no basis.
+
+    Raises:
+        TypeError: naming the value and the remedy.
+    """
+    check_kind("basis", basis, Basis, "give a BatchBasis, an AdaptiveBasis or a FixedBasis")
 
 
 def _leading(layer: MeanLayer, rank: int) -> MeanLayer:

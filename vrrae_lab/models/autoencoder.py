@@ -14,9 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float, Key, Shaped, UInt8
 
 from vrrae_lab.bottlenecks import Bottleneck, Draw
+from vrrae_lab.checks import check_array, check_at_least, check_kind
 from vrrae_lab.gaussian import Posterior
 from vrrae_lab.microbatch import microbatch_sum
-from vrrae_lab.nets import Shape, microbatch_size
+from vrrae_lab.nets import Shape, check_shape, microbatch_size
 
 Images = (
     Float[Array, "batch height width channels"]
@@ -72,6 +73,13 @@ class Autoencoder(eqx.Module):
     shape: Shape = eqx.field(static=True)
     recipe: Recipe | None = eqx.field(static=True, default=None)
 
+    def __check_init__(self) -> None:
+        for name in ("encoder", "decoder"):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"{name} = {getattr(self, name)!r}: give a function of a batch, such as a ConvEncoder")
+        check_kind("bottleneck", self.bottleneck, Bottleneck, "give one of vrrae_lab.bottlenecks")
+        check_shape(self.shape, least=1)
+
     def __call__(self, x: Float[Array, "batch height width channels"], *, key: Key[Array, ""]) -> Reconstruction:
         """The training pass: encode, draw from the posterior, decode.
 
@@ -107,8 +115,13 @@ class Autoencoder(eqx.Module):
         """Images from coefficients.
 
         Raises:
-            ValueError: if the model takes its basis from each batch (freeze it first).
+            ValueError: if the model takes its basis from each batch (freeze it first), or there is no row of as many
+                coefficients as the model has for each image.
         """
+        check_array("z", z)
+        size = getattr(getattr(self.bottleneck, "basis", self.decoder), "rank", getattr(self.decoder, "latent_size", 0))
+        if z.ndim != 2 or size not in (0, z.shape[1]):
+            raise ValueError(f"z has shape {z.shape}: give one row per image, of {size or 'all'} coefficients")
         return _decode(self, jnp.asarray(z))
 
     def reconstruct(self, x: Images) -> Float[Array, "batch height width channels"]:
@@ -132,20 +145,36 @@ def _decode(model: Autoencoder, z: Array) -> Array:
 
 def as_floats(x: Array) -> Float[Array, "batch height width channels"]:
     """Images of uint8 as fractions of 255; others as they are."""
+    check_array("x", x)
     return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
 
 
-def check_images(x: Images, shape: Shape) -> None:
-    """Refuse images that are not a batch of `shape`.
+def check_model(model: Autoencoder, name: str = "model") -> None:
+    """Refuse what is no autoencoder of this package.
 
     Raises:
-        ValueError: naming both shapes.
+        TypeError: naming it and the remedy.
     """
+    check_kind(name, model, Autoencoder, "give a model of this package, such as vrrae_lab.vrrae(...)")
+
+
+def check_images(x: Images, shape: Shape) -> None:
+    """Refuse images that are not a batch of `shape`, in floats or bytes.
+
+    Raises:
+        TypeError: if they are no array.
+        ValueError: naming both shapes, or what the images are.
+    """
+    check_array("x", x)
     if x.ndim != 4 or x.shape[1:] != shape:
         raise ValueError(
             f"the images have shape {x.shape}, but this model takes (batch, {shape[0]}, {shape[1]}, {shape[2]}): "
             "batch first, channels last; add missing axes with x[None] (batch) or x[..., None] (channel)"
         )
+    if len(x) == 0:
+        raise ValueError(f"there are no samples: the images have shape {x.shape}")
+    if not (x.dtype == jnp.uint8 or jnp.issubdtype(x.dtype, jnp.floating)):
+        raise ValueError(f"the images are {x.dtype}: scale them and convert them with x.astype('float32')")
 
 
 def in_batches(
@@ -164,9 +193,11 @@ def in_batches(
         The results as numpy arrays, concatenated along the first axis.
 
     Raises:
-        ValueError: if there are no samples.
+        ValueError: if there are no samples, or `size` is below 1.
     """
-    if len(x) == 0:
+    check_array("x", x)
+    check_at_least(1, "size", size)
+    if x.ndim == 0 or len(x) == 0:
         raise ValueError("there are no samples: the array's first axis has length 0")
     size = min(size, len(x))
     parts = []

@@ -27,9 +27,9 @@ from vrrae_lab.bottlenecks import (
     Variational,
     VariationalLowRank,
 )
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import check_at_least, check_key, check_kind, check_whole
 from vrrae_lab.models.autoencoder import Autoencoder, Recipe
-from vrrae_lab.nets import ConvDecoder, ConvEncoder, Shape
+from vrrae_lab.nets import ConvDecoder, ConvEncoder, Shape, check_shape
 
 
 def ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
@@ -93,7 +93,7 @@ def irmae(shape: Shape, latent_size: int, num_matrices: int, *, key: Key[Array, 
     Raises:
         ValueError: if a size is too small.
     """
-    check_at_least(1, "latent_size", latent_size)
+    check_key(key)
     key, bottleneck_key = jax.random.split(key)
     stack = LinearStack(latent_size, num_matrices, key=bottleneck_key)
     return _assemble("irmae", shape, latent_size, stack, key, ("num_matrices", num_matrices))
@@ -101,7 +101,7 @@ def irmae(shape: Shape, latent_size: int, num_matrices: int, *, key: Key[Array, 
 
 def lorae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Low-rank autoencoder: one matrix as in `irmae`, to be trained with `losses.NuclearNorm`. Args as in `ae`."""
-    check_at_least(1, "latent_size", latent_size)
+    check_key(key)
     key, bottleneck_key = jax.random.split(key)
     return _assemble("lorae", shape, latent_size, LinearStack(latent_size, 1, key=bottleneck_key), key)
 
@@ -118,26 +118,26 @@ def rrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> A
     Raises:
         ValueError: if a size is too small or the rank exceeds the latent size.
     """
-    _check_rank(rank, latent_size)
+    _check_rank(rank, latent_size, key)
     return _assemble("rrae", shape, latent_size, LowRank.of_rank(rank), key, ("rank", rank))
 
 
 def adaptive_rrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
     """RRAE that starts from a large rank, to be trained with `AdaptiveRank` as callback. Args as in `rrae`."""
-    _check_rank(rank, latent_size)
+    _check_rank(rank, latent_size, key)
     return _assemble("adaptive_rrae", shape, latent_size, LowRank(AdaptiveBasis(rank)), key, ("rank", rank))
 
 
 def vrrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Variational rank reduction autoencoder: the SVD coefficients are the mean of a Gaussian. Args as in `rrae`."""
-    _check_rank(rank, latent_size)
+    _check_rank(rank, latent_size, key)
     key, bottleneck_key = jax.random.split(key)
     return _assemble("vrrae", shape, latent_size, VariationalLowRank(rank, key=bottleneck_key), key, ("rank", rank))
 
 
 def adaptive_vrrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
     """VRRAE that starts from a large rank, to be trained with `AdaptiveRank` as callback. Args as in `rrae`."""
-    _check_rank(rank, latent_size)
+    _check_rank(rank, latent_size, key)
     key, bottleneck_key = jax.random.split(key)
     bottleneck = VariationalLowRank(rank, basis=AdaptiveBasis(rank), key=bottleneck_key)
     return _assemble("adaptive_vrrae", shape, latent_size, bottleneck, key, ("rank", rank))
@@ -145,7 +145,7 @@ def adaptive_vrrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array,
 
 def rrae_vae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
     """VRRAE whose mean is a trained linear map of the SVD coefficients, f(α) (ablation). Args as in `rrae`."""
-    _check_rank(rank, latent_size)
+    _check_rank(rank, latent_size, key)
     key, bottleneck_key = jax.random.split(key)
     mean_layer = eqx.nn.Linear(rank, rank, key=jax.random.fold_in(bottleneck_key, 1))
     bottleneck = VariationalLowRank(rank, mean_layer=mean_layer, key=bottleneck_key)
@@ -185,8 +185,11 @@ def build(constructor: str, arguments: dict[str, Any], *, key: Key[Array, ""]) -
     Raises:
         ValueError: if the name is unknown or the arguments are not the constructor's.
     """
-    if constructor not in CONSTRUCTORS:
+    if not isinstance(constructor, str) or constructor not in CONSTRUCTORS:
         raise ValueError(f"unknown model {constructor!r}: known are {', '.join(CONSTRUCTORS)}")
+    check_kind(
+        "arguments", arguments, dict, "give the constructor's arguments by name, such as {'shape': data.shape, …}"
+    )
     expected = [name for name in inspect.signature(CONSTRUCTORS[constructor]).parameters if name != "key"]
     if sorted(expected) != sorted(arguments):
         raise ValueError(f"{constructor} takes {', '.join(expected)}, not {', '.join(arguments)}")
@@ -196,8 +199,8 @@ def build(constructor: str, arguments: dict[str, Any], *, key: Key[Array, ""]) -
 def _variational(
     name: str, shape: Shape, latent_size: int, mean_layer: eqx.nn.Identity | None, key: Key[Array, ""]
 ) -> Autoencoder:
+    check_key(key)
     key, bottleneck_key = jax.random.split(key)
-    check_at_least(1, "latent_size", latent_size)
     bottleneck = Variational(latent_size, mean_layer=mean_layer, key=bottleneck_key)
     return _assemble(name, shape, latent_size, bottleneck, key)
 
@@ -211,6 +214,9 @@ def _assemble(
     *others: tuple[str, int],
 ) -> Autoencoder:
     """`others`: names and values of the constructor's further arguments, for the recipe."""
+    check_key(key)
+    check_shape(shape)
+    check_at_least(1, "latent_size", latent_size)
     encoder_key, decoder_key = jax.random.split(key)
     shape = cast(Shape, tuple(shape))  # a list, say, would not be hashable
     return Autoencoder(
@@ -222,6 +228,9 @@ def _assemble(
     )
 
 
-def _check_rank(rank: int, latent_size: int) -> None:
+def _check_rank(rank: int, latent_size: int, key: Key[Array, ""]) -> None:
+    check_key(key)
+    for name, value in (("rank", rank), ("latent_size", latent_size)):
+        check_whole(name, value)
     if not 1 <= rank <= latent_size:
         raise ValueError(f"rank = {rank} and latent_size = {latent_size}: the rank lies between 1 and the latent size")

@@ -12,8 +12,17 @@ from jaxtyping import Array
 
 from vrrae_lab.bottlenecks import AdaptiveBasis, FixedBasis, LowRank, VariationalLowRank
 from vrrae_lab.linalg import GramBasis
-from vrrae_lab.models.autoencoder import BATCH, Autoencoder, Images, Recipe, as_floats, check_images, in_batches
-from vrrae_lab.sharding import batch_mesh, on_mesh, replicate, split_rows, spread
+from vrrae_lab.models.autoencoder import (
+    BATCH,
+    Autoencoder,
+    Images,
+    Recipe,
+    as_floats,
+    check_images,
+    check_model,
+    in_batches,
+)
+from vrrae_lab.sharding import batch_mesh, check_mesh, on_mesh, replicate, split_rows, spread
 
 # What a model of adaptive rank is once its rank stands.
 _OF_FIXED_RANK = {"adaptive_rrae": "rrae", "adaptive_vrrae": "vrrae"}
@@ -33,6 +42,8 @@ def freeze_basis(model: Autoencoder, x: Images, *, mesh: Mesh | None = None) -> 
     Raises:
         ValueError: if the images do not have the model's shape, are not finite, or are fewer than the rank.
     """
+    check_model(model)
+    check_mesh(mesh)
     bottleneck = model.bottleneck
     if not isinstance(bottleneck, LowRank | VariationalLowRank):
         return model
@@ -81,6 +92,7 @@ def _latents(encoder: Callable[[Array], Array], x: Array) -> Array:
 
 def is_frozen(model: Autoencoder) -> bool:
     """Whether coefficients can be decoded without a batch: true also of models that have no SVD."""
+    check_model(model)
     basis = getattr(model.bottleneck, "basis", None)
     return basis is None or isinstance(basis, FixedBasis)
 
@@ -100,6 +112,7 @@ def check_frozen(model: Autoencoder, name: str = "this model") -> None:
 
 def num_parameters(model: Autoencoder) -> int:
     """How many numbers are trained; a frozen basis is not counted."""
+    check_model(model)
     arrays = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
     basis = getattr(model.bottleneck, "basis", None)
     return sum(a.size for a in arrays) - (basis.matrix.size if isinstance(basis, FixedBasis) else 0)

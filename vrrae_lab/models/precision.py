@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vrrae_lab.models.autoencoder import Autoencoder
+from vrrae_lab.models.autoencoder import Autoencoder, check_model
 
 
 class InBfloat16(eqx.Module):
@@ -37,6 +37,7 @@ def mixed_precision(model: Autoencoder) -> Autoencoder:
 
     Source: Micikevicius et al., *Mixed Precision Training*, arXiv 1710.03740.
     """
+    check_model(model)
     if isinstance(model.encoder, InBfloat16):
         return model
     parts = InBfloat16(model.encoder), InBfloat16(model.decoder)
