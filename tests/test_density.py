@@ -298,7 +298,7 @@ def test_points_that_are_whole_numbers_are_points():
 
 @pytest.mark.parametrize("bandwidth", [0.0, -1.0, math.nan, math.inf])
 def test_bandwidth_is_positive_and_finite(bandwidth):
-    with pytest.raises(ValueError, match="bandwidth = .*positive and finite"):
+    with pytest.raises(ValueError, match="bandwidth = .*: use a positive finite standard deviation"):
         KernelDensity(np.float32(POINTS), bandwidth)
 
 

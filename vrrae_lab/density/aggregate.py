@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab.checks import check_at_least
-from vrrae_lab.density.blocks import check_finite, check_queries, map_blocks
+from vrrae_lab.checks import check_at_least, check_kind
+from vrrae_lab.density.blocks import check_draws, check_finite, check_queries, map_blocks
 from vrrae_lab.gaussian import DiagonalGaussian
 
 
@@ -28,8 +28,12 @@ class AggregatePosterior(eqx.Module):
     block_size: int = eqx.field(static=True, default=16)
 
     def __check_init__(self) -> None:
+        check_kind("posterior", self.posterior, DiagonalGaussian, "give the Gaussian that model.encode returns")
         if self.posterior.mean.ndim != 2 or self.posterior.mean.size == 0:
             raise ValueError(f"the means have shape {self.posterior.mean.shape}: give one row per sample, at least one")
+        if self.posterior.log_variance.shape != self.posterior.mean.shape:
+            shapes = self.posterior.log_variance.shape, self.posterior.mean.shape
+            raise ValueError(f"the log variances have shape {shapes[0]} and the means {shapes[1]}: give equal ones")
         check_at_least(1, "block_size", self.block_size)
         check_finite("means", self.posterior.mean)
         check_finite("log variances", self.posterior.log_variance)
@@ -48,7 +52,12 @@ class AggregatePosterior(eqx.Module):
         )
 
     def sample(self, n: int, *, key: Key[Array, ""]) -> Float[Array, "{n} rank"]:
-        """`n` draws, each from the posterior of a random sample."""
+        """`n` draws, each from the posterior of a random sample.
+
+        Raises:
+            ValueError: if `n` is below 1, or more than fits into memory.
+        """
+        check_draws(n, self.posterior.mean.shape[1], key)
         index_key, noise_key = jax.random.split(key)
         index = jax.random.randint(index_key, (n,), 0, len(self.posterior.mean))
         return DiagonalGaussian(self.posterior.mean[index], self.posterior.log_variance[index]).sample(key=noise_key)

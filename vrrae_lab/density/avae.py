@@ -15,8 +15,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab.checks import check_at_least
-from vrrae_lab.density.blocks import check_bandwidth
+from vrrae_lab.checks import as_numbers, check_at_least, check_key, check_positive, check_whole
 
 MOST_NUMBERS = 500_000_000  # in one array
 
@@ -29,9 +28,9 @@ def corrected_bandwidth(bandwidth: float) -> float:
     given the bandwidth $h$ of kernels on $\mathcal{N}(0, I)$, of which it is the same picture in smaller units.
 
     Raises:
-        ValueError: if the bandwidth is not a positive finite number.
+        ValueError: if the bandwidth is not positive and finite.
     """
-    check_bandwidth(bandwidth)
+    check_positive("bandwidth", bandwidth, "standard deviation of the kernels")
     return bandwidth / math.sqrt(1 + bandwidth**2)
 
 
@@ -44,6 +43,11 @@ class AvaeBandwidth:
     """
 
     trials: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        found = as_numbers("trials", self.trials)
+        if found.ndim != 1 or len(found) < 2 or not (np.isfinite(found) & (found > 0)).all():
+            raise ValueError(f"trials = {self.trials}: give two bandwidths or more, each positive and finite")
 
     @property
     def estimate(self) -> float:
@@ -99,6 +103,8 @@ def avae_bandwidth(
     """
     for name, value in (("latent_size", latent_size), ("num_centres", num_centres), ("num_queries", num_queries)):
         check_at_least(1, name, value)
+    check_key(key)
+    check_whole("num_trials", num_trials)
     if num_trials < 2:
         raise ValueError(
             f"num_trials = {num_trials}: use 2 or more, or there is no telling how far to trust the result"

@@ -1,6 +1,5 @@
 """What the kernel density and the aggregate posterior share: work in blocks of queries, and checks of arguments."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from vrrae_lab.checks import check_array, check_at_least, check_key, check_memory
 from vrrae_lab.sharding import on_each_device
 
 
@@ -39,19 +39,21 @@ def _map_local_blocks(function: Callable[[Any], Array], block_size: int, queries
     return lax.map(jax.checkpoint(lambda block: function(block)), jax.tree.map(split, queries)).reshape(-1)[:count]
 
 
-def check_bandwidth(bandwidth: float | Array) -> None:
-    """Raise where a concrete bandwidth is not a positive finite number."""
-    if not isinstance(bandwidth, jax.core.Tracer) and not 0 < bandwidth < math.inf:
-        raise ValueError(f"bandwidth = {bandwidth}: a kernel's standard deviation is positive and finite")
-
-
 def check_finite(name: str, array: Array) -> None:
     """Raise where a concrete array has NaN or infinity in it."""
     if not isinstance(array, jax.core.Tracer) and not np.isfinite(np.asarray(array)).all():
         raise ValueError(f"the {name} contain NaN or infinity: remove those rows, or mend what made them")
 
 
+def check_draws(n: int, dimension: int, key: Array) -> None:
+    """Raise where so many samples cannot be drawn."""
+    check_at_least(1, "n", n)
+    check_memory(12 * n * dimension, f"n = {n:,} draws in {dimension} dimensions")  # centres, noise and their sum
+    check_key(key)
+
+
 def check_queries(z: Array, points: Array) -> None:
     """Raise where queries are not rows of the points' dimension."""
+    check_array("z", z)
     if z.ndim != 2 or z.shape[1] != points.shape[1]:
         raise ValueError(f"z has shape {z.shape}: give one query per row, of dimension {points.shape[1]}")

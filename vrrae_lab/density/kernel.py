@@ -9,8 +9,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab.checks import check_at_least
-from vrrae_lab.density.blocks import check_bandwidth, check_finite, check_queries, map_blocks
+from vrrae_lab.checks import check_array, check_at_least, check_number, check_positive
+from vrrae_lab.density.blocks import check_draws, check_finite, check_queries, map_blocks
 from vrrae_lab.gaussian import LOG_2_PI
 
 
@@ -49,6 +49,8 @@ class KernelDensity(eqx.Module):
             ValueError: if there are no points, if they contain NaN or infinity, or if the bandwidth is not a positive
                 finite number.
         """
+        check_array("points", points)
+        check_number("bandwidth", bandwidth)
         points = jnp.asarray(points)
         # whole numbers too are points, but a bandwidth of their type would be cut off to a whole number
         self.points = points if jnp.issubdtype(points.dtype, jnp.floating) else points.astype(float)
@@ -58,7 +60,8 @@ class KernelDensity(eqx.Module):
             raise ValueError(f"the points have shape {self.points.shape}: give one row per point, and at least one")
         check_at_least(1, "block_size", block_size)
         check_finite("points", self.points)
-        check_bandwidth(self.bandwidth)
+        if not isinstance(self.bandwidth, jax.core.Tracer):
+            check_positive("bandwidth", self.bandwidth, "standard deviation of the kernels")
 
     @eqx.filter_jit
     def log_density(self, z: Float[Array, "num_queries dimension"]) -> Float[Array, " num_queries"]:
@@ -93,7 +96,12 @@ class KernelDensity(eqx.Module):
         return sums - math.log(count) - dimension * (jnp.log(self.bandwidth) + LOG_2_PI / 2)
 
     def sample(self, n: int, *, key: Key[Array, ""]) -> Float[Array, "{n} dimension"]:
-        """`n` draws: each a random point plus Gaussian noise of the bandwidth."""
+        """`n` draws: each a random point plus Gaussian noise of the bandwidth.
+
+        Raises:
+            ValueError: if `n` is below 1, or more than fits into memory.
+        """
+        check_draws(n, self.points.shape[1], key)
         index_key, noise_key = jax.random.split(key)
         points = self.points[jax.random.randint(index_key, (n,), 0, len(self.points))]
         return points + self.bandwidth * jax.random.normal(noise_key, points.shape, points.dtype)

@@ -21,8 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from vrrae_lab.checks import check_at_least
-from vrrae_lab.density.blocks import check_bandwidth
+from vrrae_lab.checks import check_at_least, check_positive
 from vrrae_lab.density.search import best_bandwidth
 
 NUM_RADII, NUM_DISTANCES = 40, 400
@@ -64,11 +63,11 @@ def expected_log_density(latent_size: int, num_centres: int, bandwidth: float) -
     Time grows like $l / h^2$ where the bandwidth $h$ is so small that few kernels reach a query; memory does not.
 
     Raises:
-        ValueError: if a number is below 1, or the bandwidth is not a positive finite number.
+        ValueError: if a number is below 1, or the bandwidth not positive and finite.
     """
     check_at_least(1, "latent_size", latent_size)
     check_at_least(1, "num_centres", num_centres)
-    check_bandwidth(bandwidth)
+    check_positive("bandwidth", bandwidth, "standard deviation of the kernels")
     radius_weights, distances, distance_weights = _quadrature(latent_size)
     exponents = -(distances**2) / (2 * bandwidth**2)
 

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from vrrae_lab.checks import as_numbers, check_at_least, check_positive
 from vrrae_lab.density.kernel import KernelDensity
 from vrrae_lab.density.quadrature import exact_avae_bandwidth
 from vrrae_lab.density.search import best_bandwidth
@@ -28,14 +29,29 @@ Points = Float[np.ndarray, "num_points dimension"] | Float[Array, "num_points di
 
 
 def scott_factor(num_points: int, dimension: int) -> float:
-    """$n^{-1/(d+4)}$."""
+    """$n^{-1/(d+4)}$.
+
+    Raises:
+        ValueError: if a number is below 1.
+    """
+    _check_numbers(num_points, dimension)
     return num_points ** (-1 / (dimension + 4))
 
 
 def silverman_factor(num_points: int, dimension: int) -> float:
     r"""$\big(n\,\frac{d+2}{4}\big)^{-1/(d+4)}$: the factor of least mean integrated squared error, if the points are
-    Gaussian and many."""
+    Gaussian and many.
+
+    Raises:
+        ValueError: if a number is below 1.
+    """
+    _check_numbers(num_points, dimension)
     return (num_points * (dimension + 2) / 4) ** (-1 / (dimension + 4))
+
+
+def _check_numbers(num_points: int, dimension: int) -> None:
+    check_at_least(1, "num_points", num_points)
+    check_at_least(1, "dimension", dimension)
 
 
 def scott(points: Points) -> float:
@@ -44,7 +60,7 @@ def scott(points: Points) -> float:
     Raises:
         ValueError: if there are fewer than two different points, or NaN or infinity in them.
     """
-    return points_scale(points) * scott_factor(*points.shape)
+    return points_scale(points) * scott_factor(*np.shape(points))
 
 
 def silverman(points: Points) -> float:
@@ -53,7 +69,7 @@ def silverman(points: Points) -> float:
     Raises:
         ValueError: if there are fewer than two different points, or NaN or infinity in them.
     """
-    return points_scale(points) * silverman_factor(*points.shape)
+    return points_scale(points) * silverman_factor(*np.shape(points))
 
 
 def avae_reference(points: Points) -> float:
@@ -102,7 +118,12 @@ def least_squares_cross_validation(points: Points) -> float:
 
 
 def least_squares_score(points: Points, bandwidth: float) -> float:
-    """What `least_squares_cross_validation` minimises, at a bandwidth in the units of the points."""
+    """What `least_squares_cross_validation` minimises, at a bandwidth in the units of the points.
+
+    Raises:
+        ValueError: if there are fewer than two points, or NaN or infinity in them, or the bandwidth is not positive.
+    """
+    check_positive("bandwidth", bandwidth, "standard deviation of the kernels")
     overlap = KernelDensity(points, math.sqrt(2) * bandwidth).log_density(jnp.asarray(points))
     left_out = KernelDensity(points, bandwidth).leave_one_out()
     # in double precision, as densities of many dimensions are far from 1
@@ -115,7 +136,7 @@ def points_scale(points: Points) -> float:
     Raises:
         ValueError: if there are fewer than two different points, or NaN or infinity in them.
     """
-    array = np.asarray(points, float)
+    array = as_numbers("points", points)
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"the points have shape {array.shape}: give one row per point")
     if not np.isfinite(array).all():

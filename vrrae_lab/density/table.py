@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vrrae_lab.checks import check_number
+
 
 def tabulated_bandwidth(latent_size: float, num_centres: float) -> float:
     """AVAE's bandwidth between the entries of the shipped record `bandwidth_table`, before the correction.
@@ -25,6 +27,7 @@ def tabulated_bandwidth(latent_size: float, num_centres: float) -> float:
     surface, ends = _surface()
     point = {"latent_size": latent_size, "num_centres": num_centres}
     for (name, value), (low, high) in zip(point.items(), ends, strict=True):
+        check_number(name, value)
         if not low <= value <= high:
             raise ValueError(
                 f"{name} = {value}: the table goes from {low:,} to {high:,}; beyond, ask exact_avae_bandwidth"

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Array, Float
 
+from vrrae_lab.checks import as_numbers, check_kind
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.data.synthetic import SPREAD, bump_images
 from vrrae_lab.metrics.inputs import as_rows
@@ -26,8 +27,9 @@ def bump_fit_error(x: Samples, training: Dataset) -> float:
     Raises:
         ValueError: if the images are not square with one channel, or not finite.
     """
-    scaled = np.asarray(x, float)
-    if scaled.ndim != 4 or scaled.shape[1] != scaled.shape[2] or scaled.shape[3] != 1:
+    check_kind("training", training, Dataset, "give the training bumps, such as vrrae_lab.data.bumps()")
+    scaled = as_numbers("x", x)
+    if scaled.ndim != 4 or len(scaled) == 0 or scaled.shape[1] != scaled.shape[2] or scaled.shape[3] != 1:
         raise ValueError(f"the images have shape {scaled.shape}: bumps are (batch, size, size, 1)")
     if not np.isfinite(scaled).all():
         raise ValueError("the images contain NaN or infinity: the model that made them has diverged")

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Array, Float
 
+from vrrae_lab.checks import as_numbers, check_kind, check_number
 from vrrae_lab.gaussian import DiagonalGaussian, Posterior
 from vrrae_lab.metrics.inputs import as_rows
 
@@ -26,13 +27,17 @@ def active_units(
         One boolean per coefficient.
 
     Raises:
-        ValueError: if there are no images, or the means are not a matrix or not finite.
+        ValueError: if there are no images, the means are not a matrix or not finite, or the threshold is negative.
     """
+    check_number("threshold", threshold)
+    if not threshold >= 0:
+        raise ValueError(f"threshold = {threshold}: use a variance of 0 or more")
     return as_rows("means", means).var(axis=0) > threshold
 
 
 def kl_per_coefficient(posterior: Posterior) -> list[float] | None:
     """KL divergence to the prior of each coefficient, mean over the images, in nats; None for a point mass."""
+    check_kind("posterior", posterior, Posterior, "give what model.encode returns")
     if not isinstance(posterior, DiagonalGaussian):
         return None
     return np.asarray(posterior.kl(), float).mean(axis=0).tolist()
@@ -42,7 +47,13 @@ def effective_rank(singular_values: Float[np.ndarray, " count"]) -> float:
     """Number of directions in use: the exponential of the entropy of the normalised singular values; 0 of nothing.
 
     Source: Roy & Vetterli, *The effective rank*, EUSIPCO 2007.
+
+    Raises:
+        ValueError: unless they are a list of finite numbers, each 0 or more.
     """
+    singular_values = as_numbers("singular_values", singular_values)
+    if singular_values.ndim != 1 or not (np.isfinite(singular_values) & (singular_values >= 0)).all():
+        raise ValueError("singular_values has other than finite numbers of 0 or more in one row: take them from an SVD")
     total = singular_values.sum()
     if total == 0:
         return 0.0

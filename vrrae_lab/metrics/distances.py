@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import check_at_least, check_kind, check_whole
 from vrrae_lab.metrics.inputs import Estimate, Rows, RowsX, RowsY, Spread, as_pair, as_rows
 from vrrae_lab.randomness import generator
 
@@ -83,7 +83,14 @@ def same_distribution_floor(
         ValueError: if `x` has fewer samples than the two sets together, is not a matrix or not finite, a count is below
             1, or there are fewer than 2 repetitions.
     """
-    rows, (first, second) = as_rows("x", x), counts
+    rows = as_rows("x", x)
+    check_kind("distance", distance, Callable, "give a function of two sets of samples, such as frechet_distance")
+    check_kind("counts", counts, tuple | list, "give two whole numbers")
+    if len(counts) != 2:
+        raise ValueError(f"counts = {counts}: give one number for each of the two sets")
+    for count in counts:
+        check_whole("a count in counts", count)
+    first, second = counts
     check_at_least(2, "num_repeats", num_repeats)
     if min(counts) < 1:
         raise ValueError(f"counts = {counts}: use 1 or more for each set")
@@ -100,7 +107,12 @@ def same_distribution_floor(
 def cubic_kernel(
     x: Float[np.ndarray, "n_x dimension"], y: Float[np.ndarray, "n_y dimension"]
 ) -> Float[np.ndarray, "n_x n_y"]:
-    r"""$\kappa(x, y) = \big(\tfrac{x \cdot y}{d} + 1\big)^3$ of each pair, $d$ the dimension: the kernel of KID."""
+    r"""$\kappa(x, y) = \big(\tfrac{x \cdot y}{d} + 1\big)^3$ of each pair, $d$ the dimension: the kernel of KID.
+
+    Raises:
+        ValueError: if a set is no matrix, empty or not finite, or the dimensions differ.
+    """
+    x, y = as_pair(x, y)
     base = x @ y.T / x.shape[1] + 1
     return base * base * base
 

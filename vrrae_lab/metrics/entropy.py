@@ -78,8 +78,8 @@ def latent_entropy(z: Rows, bandwidth: float, *, num_repeats: int = 5, key: Key[
             positive finite number, or there are fewer than 2 repetitions.
     """
     check_at_least(2, "num_repeats", num_repeats)
-    value, standard_error = leave_one_out_entropy(z, bandwidth)
     random = generator(key)
+    value, standard_error = leave_one_out_entropy(z, bandwidth)
     values = [leave_one_out_entropy(random.normal(size=z.shape), bandwidth).value for _ in range(num_repeats)]
     of_gaussian = Spread(float(np.mean(values)), float(np.std(values, ddof=1)))
     exact = z.shape[1] / 2 * math.log(2 * math.pi * math.e)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float
 
+from vrrae_lab.checks import as_numbers
+
 Rows = Float[np.ndarray, "count dimension"] | Float[Array, "count dimension"]
 RowsX = Float[np.ndarray, "n_x dimension"] | Float[Array, "n_x dimension"]
 RowsY = Float[np.ndarray, "n_y dimension"] | Float[Array, "n_y dimension"]
@@ -38,9 +40,10 @@ def as_rows(name: str, samples: Rows, least: int = 1) -> Float[np.ndarray, "coun
     """The samples in float64.
 
     Raises:
+        TypeError: if it is no array of real numbers.
         ValueError: unless there is one sample per row, at least `least` of them, and every number is finite.
     """
-    rows = np.asarray(samples, float)
+    rows = as_numbers(name, samples)
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise ValueError(f"{name} has shape {rows.shape}: give one sample per row, images as x.reshape(len(x), -1)")
     if len(rows) < least:

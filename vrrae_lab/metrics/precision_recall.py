@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import as_numbers, check_at_least, check_key, check_memory, check_number
 from vrrae_lab.metrics.inputs import RowsX, RowsY, as_pair
 from vrrae_lab.randomness import generator
 
@@ -47,7 +47,8 @@ class PRDCurve(NamedTuple):
         Raises:
             ValueError: if `beta` is not positive.
         """
-        if not beta > 0:
+        check_number("beta", beta)
+        if not 0 < beta < np.inf:
             raise ValueError(f"beta = {beta}: use a positive number, above 1 to weigh recall more")
         above = (1 + beta**2) * self.precision * self.recall
         below = beta**2 * self.precision + self.recall
@@ -87,10 +88,11 @@ def prd(
         ValueError: if the sets differ in number or dimension, are empty, no matrices or not finite, have fewer distinct
             samples than clusters, or a number is too small.
     """
-    from sklearn.cluster import KMeans
-
     check_at_least(1, "num_clusters", num_clusters)
     check_at_least(1, "num_runs", num_runs)
+    check_at_least(3, "num_angles", num_angles)
+    check_memory(24 * num_angles * num_clusters, f"num_angles = {num_angles:,} of num_clusters = {num_clusters:,}")
+    check_key(key)
     real, generated = as_pair(real, generated, names=NAMES)
     count = len(real)
     if len(generated) != count:
@@ -99,6 +101,8 @@ def prd(
     distinct = len(np.unique(union, axis=0))
     if distinct < num_clusters:
         raise ValueError(f"there are {distinct} distinct samples for {num_clusters} clusters: ask for fewer clusters")
+    from sklearn.cluster import KMeans
+
     curves = []
     for seed in generator(key).integers(2**31, size=num_runs):
         clusters = KMeans(num_clusters, n_init=1, random_state=int(seed)).fit(union).labels_
@@ -130,12 +134,13 @@ def prd_of_histograms(
             sum to 1, or there are fewer than 3 points.
     """
     check_at_least(3, "num_angles", num_angles)
-    p, q = np.asarray(real, float), np.asarray(generated, float)
+    p, q = as_numbers("real", real), as_numbers("generated", generated)
     if p.ndim != 1 or p.shape != q.shape:
         raise ValueError(f"the histograms have shapes {p.shape} and {q.shape}: give two vectors over the same bins")
     for name, histogram in zip(NAMES, (p, q), strict=True):
         if not (np.isfinite(histogram).all() and (histogram >= 0).all() and abs(histogram.sum() - 1) < 1e-6):
             raise ValueError(f"{name} sums to {histogram.sum()}: give finite probabilities of 0 or more that sum to 1")
+    check_memory(24 * num_angles * len(p), f"num_angles = {num_angles:,} of {len(p):,} bins")
     slopes = np.tan(np.arange(1, num_angles + 1) / (num_angles + 1) * np.pi / 2)
     precision = np.minimum(slopes[:, None] * p, q).sum(axis=1)
     recall = np.minimum(p, q / slopes[:, None]).sum(axis=1)

@@ -7,7 +7,7 @@ papers.
 import numpy as np
 from jaxtyping import Array, Float
 
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import as_numbers, check_array, check_at_least
 
 Samples = Float[np.ndarray, "batch ..."] | Float[Array, "batch ..."]
 TrainingSamples = Float[np.ndarray, "train_batch ..."] | Float[Array, "train_batch ..."]
@@ -19,11 +19,13 @@ def relative_error(x: Samples, x_hat: Samples) -> float:
     NaN where `x_hat` contains NaN, as the reconstructions of a model that has diverged do.
 
     Raises:
-        ValueError: if the shapes differ or `x` is all zero.
+        ValueError: if the shapes differ, or `x` is all zero or not finite.
     """
-    x, x_hat = np.asarray(x, float), np.asarray(x_hat, float)
+    x, x_hat = as_numbers("x", x), as_numbers("x_hat", x_hat)
     if x.shape != x_hat.shape:
         raise ValueError(f"x has shape {x.shape} and x_hat {x_hat.shape}: an error needs equal shapes")
+    if not np.isfinite(x).all():
+        raise ValueError("x contains NaN or infinity: remove those images, or mend what made them")
     norm = np.linalg.norm(x)
     if norm == 0:
         raise ValueError("x is all zero: a relative error has no meaning")
@@ -110,6 +112,7 @@ def _flat(x: np.ndarray) -> Float[np.ndarray, "batch pixels"]:
 
 def _finite(name: str, x: Samples) -> np.ndarray:
     """As an array, not converted, since a training set in float64 may not fit."""
+    check_array(name, x)
     found = np.asarray(x)
     if found.size == 0:
         raise ValueError(f"{name} has shape {found.shape}: give one image or more")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import check_at_least, check_memory
 from vrrae_lab.metrics.inputs import RowsX, RowsY, as_pair
 from vrrae_lab.randomness import generator
 
@@ -80,6 +80,8 @@ def two_sample_test(
     check_at_least(1, "num_permutations", num_permutations)
     check_at_least(1, "block_size", block_size)
     x, y = as_pair(x, y, least=2)
+    numbers = (len(x) + len(y)) * (1 + num_permutations)
+    check_memory(16 * numbers, f"num_permutations = {num_permutations:,} of {len(x) + len(y):,} samples")
     pooled, given = np.concatenate([x, y]), _signed_weights(len(x), len(y))
     divisions = np.tile(given, (1 + num_permutations, 1))
     generator(key).permuted(divisions[1:], axis=1, out=divisions[1:])
