@@ -6,10 +6,21 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
+from vrrae_lab.checks import check_kind, check_number, check_positive, check_whole
+
+
+def check_data(data: "Dataset", name: str = "data") -> None:
+    """Refuse what is no data set.
+
+    Raises:
+        TypeError: naming it and the remedy.
+    """
+    check_kind(name, data, Dataset, "give a Dataset, such as vrrae_lab.data.digits()")
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with the facts needed to use them honestly.
+    """Images with the facts needed to use them honestly; what is no array of images is refused.
 
     The stored images are scaled; `raw = x * scale + offset` gives back the units of the source.
 
@@ -29,6 +40,18 @@ class Dataset:
     offset: float = 0.0
     scale: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_kind("name", self.name, str, "give the data set and split as text")
+        check_kind("x", self.x, np.ndarray, "give images as a NumPy array")
+        if self.x.ndim != 4 or self.x.size == 0:
+            raise ValueError(f"x has shape {self.x.shape}: images are (batch, height, width, channels), at least one")
+        if self.x.dtype != np.uint8 and self.x.dtype.kind != "f":
+            raise ValueError(f"x is {self.x.dtype}: give float32, or the uint8 of the source")
+        if self.labels is not None:
+            check_kind("labels", self.labels, np.ndarray, "give one label per image as a NumPy array, or None")
+        check_number("offset", self.offset)
+        check_positive("scale", self.scale)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -65,6 +88,7 @@ class Dataset:
         Raises:
             ValueError: if there are fewer than `n`, or `n` is below 1.
         """
+        check_whole("n", n)
         if not 1 <= n <= len(self):
             raise ValueError(f"n = {n}, but {self.name} has {len(self)} images: ask for 1 to {len(self)}")
         return replace(self, x=self.x[:n], labels=None if self.labels is None else self.labels[:n])

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from numpy.typing import DTypeLike
 
+from vrrae_lab.checks import check_kind, check_path
 from vrrae_lab.data.catalogue import SOURCES
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.data.loading import check_one_of, check_size, checked_places, load_published
@@ -72,6 +73,10 @@ def load(
         OSError: if the disk has no room for the download or the decoded images.
     """
     check_one_of("name", name, NAMES, "the data sets")
+    for what, folder in (("data_dir", data_dir), ("manual_dir", manual_dir)):
+        if folder is not None:
+            check_path(what, folder)
+    check_kind("mirror", mirror, str | None, "give the address of a folder, or None")
     as_bytes = _is_uint8(dtype)
     if name in SOURCES:
         dataset = load_published(name, split, n, size, checked_places(data_dir, manual_dir, download, mirror))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from vrrae_lab.checks import check_whole
 from vrrae_lab.data import cache, prepared
 from vrrae_lab.data.catalogue import SOURCES
 from vrrae_lab.data.dataset import Dataset
@@ -39,6 +40,8 @@ def load_published(name: str, split: str, n: int | None, size: int | None, place
     check_one_of("split", split, tuple(source.splits), f"the splits of {name}")
     check_size(name, size, source.sizes)
     num_images = source.splits[split].num_images
+    if n is not None:
+        check_whole("n", n)
     if n is not None and not 1 <= n <= num_images:
         raise ValueError(f"n = {n}, but {name} has {num_images} {split} images: ask for 1 to {num_images}")
     image_size = source.sizes[0] if size is None else size

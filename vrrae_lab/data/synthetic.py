@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.checks import check_key, check_memory, check_whole
 from vrrae_lab.data.dataset import Dataset
 
 SPREAD = 0.2
@@ -52,6 +53,7 @@ def bumps(num_images: int = 100, image_size: int = 64) -> Dataset:
     Raises:
         ValueError: if `num_images` is not a square number of 4 or more, or the images are smaller than 8 pixels.
     """
+    _check_sizes(num_images, image_size)
     side = math.isqrt(max(num_images, 0))
     if side < 2 or side * side != num_images:
         near = max(side, 2)
@@ -79,6 +81,8 @@ def bumps_test(num_images: int = 1000, image_size: int = 64, *, key: Key[Array, 
     Raises:
         ValueError: if `num_images` is below 1 or the images are smaller than 8 pixels.
     """
+    check_key(key)
+    _check_sizes(num_images, image_size)
     if num_images < 1:
         raise ValueError(f"num_images = {num_images}: a test set needs at least 1 image")
     centres = jax.random.uniform(key, (num_images, 2), minval=-CENTRE_LIMIT, maxval=CENTRE_LIMIT)
@@ -98,10 +102,17 @@ def bumps_diagonal(num_images: int = 100, image_size: int = 64) -> Dataset:
     Raises:
         ValueError: if `num_images` is below 2 or the images are smaller than 8 pixels.
     """
+    _check_sizes(num_images, image_size)
     if num_images < 2:
         raise ValueError(f"num_images = {num_images}: a motion needs at least 2 images")
     position = np.linspace(-CENTRE_LIMIT, CENTRE_LIMIT, num_images)
     return _like_training("bumps_diagonal", np.stack([position, position], axis=-1), image_size)
+
+
+def _check_sizes(num_images: int, image_size: int) -> None:
+    check_whole("num_images", num_images)
+    check_whole("image_size", image_size)
+    check_memory(8 * num_images * image_size**2, f"num_images = {num_images:,} of image_size = {image_size:,}")
 
 
 def _checked_images(centres: np.ndarray, image_size: int) -> np.ndarray:
