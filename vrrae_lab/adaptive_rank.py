@@ -21,9 +21,10 @@ import numpy as np
 from jaxtyping import Float
 
 from vrrae_lab.bottlenecks import AdaptiveBasis
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import check_at_least, check_number, check_whole
 from vrrae_lab.losses import Loss
 from vrrae_lab.models import Autoencoder
+from vrrae_lab.models.autoencoder import check_model
 
 
 class RankEvent(NamedTuple):
@@ -65,6 +66,8 @@ class AdaptiveRank:
         """
         check_at_least(1, "every", every)
         check_at_least(1, "patience", patience)
+        check_number("tolerance", tolerance)
+        check_number("good_enough", good_enough)
         if not 0 < tolerance < 1:
             raise ValueError(f"tolerance = {tolerance}: use a fraction of the loss, between 0 and 1")
         if not good_enough >= 0:
@@ -167,6 +170,8 @@ def with_rank(model: Autoencoder, rank: int) -> Autoencoder:
     Raises:
         ValueError: if the model's rank is fixed, or `rank` is not from 1 to its largest.
     """
+    check_model(model)
+    check_whole("rank", rank)
     basis = getattr(model.bottleneck, "basis", None)
     if not isinstance(basis, AdaptiveBasis):
         raise ValueError("the rank of this model is fixed: use models.adaptive_rrae or models.adaptive_vrrae")

@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
+from vrrae_lab.checks import check_path
 from vrrae_lab.files import user_cache_folder
 
 
@@ -21,6 +22,8 @@ def keep_compiled(folder: str | os.PathLike[str] | None = None) -> None:
     Raises:
         OSError: if the folder cannot be made.
     """
+    if folder is not None:
+        check_path("folder", folder)
     folder = user_cache_folder() / "compiled" if folder is None else Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -3,6 +3,7 @@
 Each function works on coefficients and decodes them, so a model with an SVD must be frozen first (`freeze_basis`).
 """
 
+import math
 import warnings
 
 import jax
@@ -10,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab.checks import check_at_least
-from vrrae_lab.models import Autoencoder, Images, in_batches
+from vrrae_lab.checks import as_numbers, check_array, check_at_least, check_key, check_memory, check_whole
+from vrrae_lab.models import Autoencoder, Images, check_frozen, check_images, in_batches
+from vrrae_lab.models.autoencoder import check_model
 
 
 def coefficients(model: Autoencoder, x: Images) -> Float[np.ndarray, "batch rank"]:
@@ -20,6 +22,8 @@ def coefficients(model: Autoencoder, x: Images) -> Float[np.ndarray, "batch rank
     Raises:
         ValueError: if the images do not have the model's shape.
     """
+    check_model(model)
+    check_images(x, model.shape)
     return in_batches(lambda part: model.encode(part).mean, x)
 
 
@@ -42,7 +46,12 @@ def generate(
         ValueError: if a number is below 1, there are fewer training images than components, the model's basis is not
             frozen, or the coefficients are not finite.
     """
+    check_frozen(model)
+    check_images(x_train, model.shape)
     check_at_least(1, "num_images", num_images)
+    check_memory(4 * num_images * math.prod(model.shape), f"num_images = {num_images:,} images of {model.shape}")
+    check_whole("num_components", num_components)
+    check_key(key)
     if not 1 <= num_components <= len(x_train):
         raise ValueError(f"num_components = {num_components}: use 1 to {len(x_train)}, the number of training images")
     z = sample_mixture(coefficients(model, x_train), num_images, num_components=num_components, key=key)
@@ -52,14 +61,26 @@ def generate(
 def sample_mixture(
     z: Float[np.ndarray, "count rank"], num_samples: int, *, num_components: int = 10, key: Key[Array, ""]
 ) -> Float[np.ndarray, "num_samples rank"]:
-    """Samples of a Gaussian mixture fitted to `z`; see `generate`."""
+    """Samples of a Gaussian mixture fitted to `z`; see `generate`.
+
+    Raises:
+        ValueError: if a number is below 1, there are fewer rows than components, or they are not finite.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
+    check_key(key)
+    check_at_least(1, "num_samples", num_samples)
+    z = as_numbers("z", z)
+    if z.ndim != 2 or z.shape[1] == 0:
+        raise ValueError(f"z has shape {z.shape}: give one row of coefficients per image")
+    check_memory(16 * num_samples * z.shape[1], f"num_samples = {num_samples:,} samples in {z.shape[1]} dimensions")
+    check_whole("num_components", num_components)
+    if not 1 <= num_components <= len(z):
+        raise ValueError(f"num_components = {num_components}: use 1 to {len(z)}, the number of rows of z")
     if not np.isfinite(z).all():
         raise ValueError("the coefficients contain NaN or infinity: the model has diverged")
     seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
-    z = np.asarray(z, float)
     centre, spread = z.mean(axis=0), z.std(axis=0)
     # a collapsed coefficient has next to no spread; dividing by it would only blow up rounding errors
     spread = np.maximum(spread, 1e-6 * (spread.max() or 1.0))
@@ -79,6 +100,10 @@ def interpolate(
     Raises:
         ValueError: if there are fewer than 2 points, the numbers of images differ, or the model's basis is not frozen.
     """
+    check_frozen(model)
+    check_whole("num_points", num_points)
+    check_array("start", start)
+    check_array("end", end)
     if num_points < 2:
         raise ValueError(f"num_points = {num_points}: a path has 2 ends, use 2 or more")
     if len(start) != len(end):
@@ -101,6 +126,14 @@ def traverse(
     Raises:
         ValueError: if there is no such coefficient or the model's basis is not frozen.
     """
+    check_frozen(model)
+    check_array("z", z)
+    check_array("values", values)
+    check_whole("coefficient", coefficient)
+    if z.ndim != 1 or values.ndim != 1:
+        raise ValueError(
+            f"z has shape {z.shape} and values {values.shape}: give the coefficients of one image, and a list"
+        )
     rank = z.shape[0]
     if not 0 <= coefficient < rank:
         raise ValueError(f"coefficient = {coefficient}, but the model has coefficients 0 to {rank - 1}")

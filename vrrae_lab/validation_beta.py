@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import check_array, check_at_least, check_kind, check_number
 from vrrae_lab.losses import AggregateMatching, Loss
 from vrrae_lab.models import Autoencoder, Images, as_floats, check_images, in_batches
 
@@ -59,6 +59,11 @@ class ValidationBeta:
         Raises:
             ValueError: if there are no images, `every` is below 1 or `largest` not positive.
         """
+        check_array("x", x)
+        check_kind("rule", rule, Callable, "give a function of the error norms")
+        check_number("largest", largest)
+        if x.ndim != 4:
+            raise ValueError(f"x has shape {x.shape}: images are (batch, height, width, channels)")
         if len(x) == 0:
             raise ValueError("there are no validation images: give one or more")
         check_at_least(1, "every", every)

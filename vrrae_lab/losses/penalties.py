@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from vrrae_lab.bottlenecks import Activations, LinearStack
+from vrrae_lab.checks import check_number, check_whole
 from vrrae_lab.linalg import nan_unless_finite
 from vrrae_lab.losses.variational import Convention, Reconstruction, Terms, checked_weight
 from vrrae_lab.models import Autoencoder, is_frozen
@@ -44,6 +45,7 @@ class Sparse(eqx.Module):
             ValueError: if `beta` is negative or not finite, or `rho` is not between 0 and 1.
         """
         self.beta = checked_weight("beta", beta)
+        check_number("rho", rho)
         if not isinstance(rho, jax.core.Tracer) and not 0 < rho < 1:
             raise ValueError(f"rho = {rho}: a mean activation lies between 0 and 1, both excluded")
         self.rho = jnp.asarray(rho, jnp.result_type(float))
@@ -105,6 +107,8 @@ class Contractive(eqx.Module):
             ValueError: if `beta` is negative or not finite, or there are fewer probes than 1.
         """
         self.beta = checked_weight("beta", beta)
+        if num_probes is not None:
+            check_whole("num_probes", num_probes)
         if num_probes is not None and num_probes < 1:
             raise ValueError(f"num_probes = {num_probes}: use 1 or more, or None for the exact norm")
         self.num_probes, self.reconstruction = num_probes, reconstruction

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.checks import check_at_least, check_kind
 from vrrae_lab.gaussian import LOG_2_PI, DiagonalGaussian
 from vrrae_lab.losses.variational import Convention, Reconstruction, Terms, checked_weight, gaussian
 from vrrae_lab.models import Autoencoder
@@ -37,6 +38,9 @@ class MinibatchWeighted(eqx.Module):
     """
 
     num_images: int = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        check_at_least(1, "num_images", self.num_images)
 
     def weights(self, batch_size: int) -> Float[Array, "batch_size batch_size"]:
         """The matrix w.
@@ -61,6 +65,9 @@ class MinibatchStratified(eqx.Module):
 
     num_images: int = eqx.field(static=True)
 
+    def __check_init__(self) -> None:
+        check_at_least(1, "num_images", self.num_images)
+
     def weights(self, batch_size: int) -> Float[Array, "batch_size batch_size"]:
         """The matrix w.
 
@@ -75,6 +82,7 @@ class MinibatchStratified(eqx.Module):
 
 
 def _check_size(num_images: int, batch_size: int) -> None:
+    check_at_least(1, "batch_size", batch_size)
     if batch_size > num_images:
         raise ValueError(
             f"num_images = {num_images}, but a batch has {batch_size}: give the size of the whole training set"
@@ -113,6 +121,8 @@ class TotalCorrelation(eqx.Module):
         Raises:
             ValueError: if a weight is negative or not finite.
         """
+        kinds = MinibatchWeighted | MinibatchStratified
+        check_kind("estimator", estimator, kinds, "give a MinibatchWeighted or a MinibatchStratified")
         self.beta, self.alpha, self.gamma = (
             checked_weight(name, weight) for name, weight in (("beta", beta), ("alpha", alpha), ("gamma", gamma))
         )

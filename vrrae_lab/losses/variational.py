@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.checks import check_number
 from vrrae_lab.gaussian import DiagonalGaussian, Posterior
 from vrrae_lab.models import Autoencoder
 
@@ -137,6 +138,7 @@ def checked_weight(name: str, weight: float | Array) -> Array:
     Raises:
         ValueError: if it is negative or not finite.
     """
+    check_number(name, weight)
     if not isinstance(weight, jax.core.Tracer) and not (np.isfinite(weight) and weight >= 0):
         raise ValueError(f"{name} = {weight}: the weight of a term is a finite number, 0 or more")
     return jnp.asarray(weight, jnp.result_type(float))

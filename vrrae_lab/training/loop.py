@@ -10,7 +10,7 @@ travel to the device while it works.
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -22,11 +22,12 @@ from jaxtyping import Array, Key
 from threadpoolctl import threadpool_limits
 
 from vrrae_lab.array_file import ArrayFile
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import check_at_least, check_key, check_kind, check_positive, check_whole
 from vrrae_lab.interrupts import Interrupt, deferred_interrupt
 from vrrae_lab.losses import Loss
 from vrrae_lab.models import Autoencoder, Images, check_images
-from vrrae_lab.sharding import batch_mesh, local
+from vrrae_lab.models.autoencoder import check_model
+from vrrae_lab.sharding import batch_mesh, check_mesh, local
 from vrrae_lab.training.batches import DataOrder, TrainingImages
 from vrrae_lab.training.callback import Callback, ResumableCallback
 from vrrae_lab.training.checkpoints import Checkpoints, settings_of
@@ -78,6 +79,11 @@ def fit(
             than the model's rank or not to be split evenly over the mesh, a number is below 1, the callback cannot be
             resumed, or the checkpoints are of a run of other settings or of more steps, or all damaged.
     """
+    check_key(key)
+    check_kind("loss", loss, Callable, "give one of vrrae_lab.losses")
+    check_kind("optimizer", optimizer, optax.GradientTransformation, "give one of optax, such as optax.adam(1e-3)")
+    check_kind("checkpoints", checkpoints, Checkpoints | None, "give vrrae_lab.Checkpoints(folder), or None")
+    check_mesh(mesh)
     x = _checked(model, x, batch_size, num_steps)
     every = num_steps if callback is None else _checked_interval(callback, checkpoints)
     mesh = None if mesh is None else _checked_mesh(mesh, batch_size)
@@ -163,6 +169,8 @@ def _reason_to_stop(run: Run, interrupt: Interrupt) -> Stopped:
 
 
 def _checked_interval(callback: Callback, checkpoints: Checkpoints | None) -> int:
+    check_kind("callback", callback, Callback, "give a callable with an attribute every, such as AdaptiveRank()")
+    check_whole("callback.every", callback.every)
     if callback.every < 1:
         raise ValueError(f"callback.every = {callback.every}: use 1 step or more")
     if checkpoints is not None and not isinstance(callback, ResumableCallback):
@@ -183,6 +191,7 @@ def _checked_mesh(mesh: Mesh, batch_size: int) -> Mesh:
 
 
 def _checked(model: Autoencoder, x: Images, batch_size: int, num_steps: int) -> Images:
+    check_model(model)
     check_images(x, model.shape)
     check_at_least(1, "batch_size", batch_size)
     check_at_least(1, "num_steps", num_steps)
@@ -196,8 +205,6 @@ def _checked(model: Autoencoder, x: Images, batch_size: int, num_steps: int) -> 
         )
     if x.dtype == np.uint8:
         return x
-    if not np.issubdtype(x.dtype, np.floating):
-        raise ValueError(f"the images are {x.dtype}: scale them and convert them with x.astype('float32')")
     bad = np.flatnonzero(~np.isfinite(np.asarray(x)).all(axis=(1, 2, 3)))
     if len(bad):
         raise ValueError(
@@ -215,5 +222,12 @@ def _progress_bar(step: int, num_steps: int, progress: bool) -> Iterator[Any]:
 
 
 def steps_in_epochs(num_epochs: float, num_samples: int, batch_size: int) -> int:
-    """How many updates `num_epochs` epochs of ⌊N/B⌋ batches are, at least 1."""
+    """How many updates `num_epochs` epochs of ⌊N/B⌋ batches are, at least 1.
+
+    Raises:
+        ValueError: if a number is below 1, or that of epochs not positive and finite.
+    """
+    check_positive("num_epochs", num_epochs)
+    check_at_least(1, "num_samples", num_samples)
+    check_at_least(1, "batch_size", batch_size)
     return max(1, math.floor(num_epochs * (num_samples // batch_size)))
