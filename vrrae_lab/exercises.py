@@ -5,10 +5,20 @@ message is a hint.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from vrrae_lab.checks import check_kind
 from vrrae_lab.metrics import effective_rank
+
+
+def _asked(answer: Callable[..., Any], *arguments: Any) -> Any:
+    """What the answer gives, which must be something."""
+    check_kind("answer", answer, Callable, "give the function itself, without calling it")
+    found = answer(*arguments)
+    assert found is not None, "the function returned nothing: end it with `return ...`"
+    return found
 
 
 def check_active_units(answer: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -24,7 +34,7 @@ def check_active_units(answer: Callable[[np.ndarray], np.ndarray]) -> None:
     signs = rng.choice([-1.0, 1.0], size=(400, 1))
     # columns of standard deviation 1, 0.15, 0.05, and a constant 3
     means = np.hstack([signs, 0.15 * signs, 0.05 * signs, np.full_like(signs, 3.0)])
-    found = np.asarray(answer(means))
+    found = np.asarray(_asked(answer, means))
     assert found.shape == (4,), (
         f"one boolean per coefficient is wanted, shape (4,), but the answer has shape {found.shape}: "
         "take the variance over the batch, axis 0"
@@ -53,17 +63,17 @@ def check_smallest_rank(answer: Callable[[np.ndarray, float], int]) -> None:
     """
     # squares 16, 4, 4, 1 of 25: the shares kept are 0.64, 0.8, 0.96, 1
     singular_values = np.array([4.0, 2.0, 2.0, 1.0])
-    found = answer(singular_values, 0.5)
+    found = _asked(answer, singular_values, 0.5)
     assert isinstance(found, int | np.integer), f"a rank is a whole number, but the answer is {found!r}: use int(...)"
     assert found != 0, "rank 0 keeps nothing: the count of partial sums that are too small is one less than the rank"
     assert found == 1, f"rank 1 keeps 0.64 of the energy, which is 0.5 or more, but the answer is {found}"
-    found = answer(singular_values, 0.7)
+    found = _asked(answer, singular_values, 0.7)
     assert found != 3, "that is right for sums of σ; the energy is the sum of σ²"
     assert found == 2, f"rank 2 keeps 0.8 of the energy and rank 1 only 0.64, so 0.7 needs rank 2, not {found}"
-    found = answer(singular_values, 0.9)
+    found = _asked(answer, singular_values, 0.9)
     assert found == 3, f"rank 3 keeps 0.96 of the energy and rank 2 only 0.8, so 0.9 needs rank 3, not {found}"
     exact = np.array([1.0, 1.0])
-    found = answer(exact, 0.5)
+    found = _asked(answer, exact, 0.5)
     assert found == 1, f"with σ = (1, 1), rank 1 keeps exactly 0.5, and at least 0.5 was asked for, but you say {found}"
     print("Right: the smallest rank that keeps the share.")
 
@@ -78,7 +88,7 @@ def check_collapse_threshold(answer: Callable[[np.ndarray, float], np.ndarray]) 
         AssertionError: with a hint, if the answer is wrong.
     """
     eigenvalues = np.array([4.0, 1.5, 0.8, 0.2])
-    found = np.asarray(answer(eigenvalues, 2.0))
+    found = np.asarray(_asked(answer, eigenvalues, 2.0))
     assert found.shape == (4,) and found.dtype == bool, (
         f"one boolean per eigenvalue is wanted, but the answer has shape {found.shape} and holds {found.dtype}"
     )
@@ -91,10 +101,10 @@ def check_collapse_threshold(answer: Callable[[np.ndarray, float], np.ndarray]) 
         "λ² = 0.8 collapses at β = 2, as 1 - β/(2λ²) is negative, but was called active: compare with β/2, "
         "not with less"
     )
-    assert not np.asarray(answer(eigenvalues, 6.0))[0], (
+    assert not np.asarray(_asked(answer, eigenvalues, 6.0))[0], (
         "λ² = 4 survives β = 6, as 1 - β/(2λ²) is positive, but was called collapsed: the eigenvalue is λ², not λ"
     )
-    assert not np.asarray(answer(eigenvalues, 0.0)).any(), "without a KL term, β = 0, nothing collapses"
+    assert not np.asarray(_asked(answer, eigenvalues, 0.0)).any(), "without a KL term, β = 0, nothing collapses"
     print("Right: the first two stay active, the last two collapse.")
 
 
@@ -110,7 +120,7 @@ def check_gauge(answer: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
     mean = np.array([[0.0, 2.0, 0.0], [0.0, 2.0, 1.0]])
     log_variance = np.log([[1.0, 0.5, 0.25], [1.0, 0.5, 0.75]])
     # by coefficient: 0 + 1 - 1, 4 + 0.5 - 1, 0.5 + 0.5 - 1
-    found = np.asarray(answer(mean, log_variance))
+    found = np.asarray(_asked(answer, mean, log_variance))
     assert found.shape == (3,), f"one number per coefficient is wanted, but the shape is {found.shape}: average axis 0"
     assert abs(found[0] - 1) > 1e-9, "a coefficient equal to its prior keeps the law, distance 0, but got 1: subtract 1"
     assert abs(found[0]) < 1e-9, f"a coefficient equal to its prior keeps the law: 0 is wanted, not {found[0]:.3g}"
@@ -134,7 +144,7 @@ def check_truncate(answer: Callable[[np.ndarray, int], np.ndarray]) -> None:
     """
     z = np.array([[5.0, 0.0, 1.0], [5.5, 8.0, 3.0], [6.0, -2.0, 5.0]])  # spreads 0.4, 4.3, 1.6; means 5.5, 2, 3
     given = z.copy()
-    found = np.asarray(answer(z, 1))
+    found = np.asarray(_asked(answer, z, 1))
     assert np.array_equal(z, given), "the coefficients that were given have changed: work on a copy, z.copy()"
     assert found.shape == (3, 3), f"one row for each image is wanted, shape (3, 3), but the answer has {found.shape}"
     assert not np.allclose(found[:, 0], z[:, 0]), (
@@ -145,8 +155,8 @@ def check_truncate(answer: Callable[[np.ndarray, int], np.ndarray]) -> None:
         "what is left out is 0 in your answer: the decoder has learned the mean, and would be given something else"
     )
     assert np.allclose(found[:, [0, 2]], [5.5, 3.0]), "columns 0 and 2 should be their means over the batch, axis 0"
-    assert np.allclose(answer(z, 2)[:, 1:], z[:, 1:]), "with two kept, columns 1 and 2 stay as they are"
-    assert np.allclose(answer(z, 3), z), "with all three kept, nothing changes"
+    assert np.allclose(_asked(answer, z, 2)[:, 1:], z[:, 1:]), "with two kept, columns 1 and 2 stay as they are"
+    assert np.allclose(_asked(answer, z, 3), z), "with all three kept, nothing changes"
     print("Right: that is what the slider “rank” does.")
 
 
@@ -162,7 +172,7 @@ def check_beta_per_sample(answer: Callable[[float, float, float, int], float]) -
     """
     beta, percent, squared_norm, batch_size = 2.0, 25.0, 10.0, 40
     # ‖X‖² = 400 and ‖X̂ - X‖ = ‖X‖ / 4, so the weight is 2 · 100 / 50
-    found = answer(beta, percent, squared_norm, batch_size)
+    found = _asked(answer, beta, percent, squared_norm, batch_size)
     assert np.ndim(found) == 0, f"one number is wanted, but the answer has shape {np.shape(found)}"
     assert abs(found - 400) > 1e-6, "the error is given in percent: divide it by 100"
     assert abs(found - 0.1) > 1e-6, "‖X‖² is that of the whole batch: batch_size times that of one image"
@@ -173,7 +183,9 @@ def check_beta_per_sample(answer: Callable[[float, float, float, int], float]) -
     assert abs(found - 4) < 1e-6, (
         f"β = 2, 25 % error and 40 images of squared norm 10 give 2 · (0.25 · 400) / 50 = 4, not {found:.4g}"
     )
-    assert abs(answer(2 * beta, percent, squared_norm, batch_size) - 8) < 1e-6, "twice the β is twice the weight"
+    assert abs(_asked(answer, 2 * beta, percent, squared_norm, batch_size) - 8) < 1e-6, (
+        "twice the β is twice the weight"
+    )
     print("Right: the weight grows with the batch, and shrinks as the model learns.")
 
 
@@ -190,7 +202,7 @@ def check_dropped_energy(answer: Callable[[np.ndarray, int], float]) -> None:
     latents = np.zeros((4, 5))
     latents[:3] = np.array([4.0, 2.0, 1.0])[:, None] * rotation[:3]
     # squares 16, 4, 1 of 21
-    found = answer(latents, 1)
+    found = _asked(answer, latents, 1)
     assert np.ndim(found) == 0, f"one number is wanted, but the answer has shape {np.shape(found)}: sum what is dropped"
     assert abs(found - 16 / 21) > 1e-6, "that is the share that is kept: the dropped one is the rest"
     assert abs(found - 3 / 7) > 1e-6, "that is right for sums of σ; the energy is the sum of σ²"
@@ -198,9 +210,9 @@ def check_dropped_energy(answer: Callable[[np.ndarray, int], float]) -> None:
     assert abs(found - 1 / 21) > 1e-6, "rank 1 keeps one direction, but you keep two: the first is number 0"
     assert found != 1, "rank 1 keeps the largest direction, but you drop all: slice from rank on"
     assert abs(found - 5 / 21) < 1e-6, f"σ = (4, 2, 1) and rank 1 drop 5/21 = {5 / 21:.3f}, not {found:.3g}"
-    found = answer(latents, 2)
+    found = _asked(answer, latents, 2)
     assert abs(found - 1 / 21) < 1e-6, f"σ = (4, 2, 1) and rank 2 drop 1/21 = {1 / 21:.3f}, not {found:.3g}"
-    assert abs(answer(latents, 4)) < 1e-6, "four images have at most four directions, so rank 4 drops nothing"
+    assert abs(_asked(answer, latents, 4)) < 1e-6, "four images have at most four directions, so rank 4 drops nothing"
     print("Right: what is left of the energy after the first directions.")
 
 
@@ -217,7 +229,7 @@ def check_majority_accuracy(answer: Callable[[np.ndarray, np.ndarray], float]) -
     train = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0]])
     test = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0], [0, 1, 1]])
     # always (1, 0, 0): right for 1, 1 and 3 of 4 test images
-    found = answer(train, test)
+    found = _asked(answer, train, test)
     assert np.ndim(found) == 0, f"one number is wanted, but the answer has shape {np.shape(found)}: average all labels"
     assert abs(found - 100 * 9 / 12) > 1e-6, "the most frequent value is that in the training labels, not in the test"
     assert abs(found - 100 * 7 / 12) > 1e-6, (
@@ -242,8 +254,8 @@ def check_effective_rank(answer: Callable[[np.ndarray], float]) -> None:
         AssertionError: with a hint, if the answer is wrong.
     """
     with np.errstate(all="ignore"):  # of a wrong answer, which the hints below name
-        equal, zeros = answer(np.full(4, 3.0)), answer(np.array([2.0, 2.0, 0.0]))
-        unequal, scaled = (answer(scale * np.array([3.0, 1.0])) for scale in (1.0, 10.0))
+        equal, zeros = _asked(answer, np.full(4, 3.0)), _asked(answer, np.array([2.0, 2.0, 0.0]))
+        unequal, scaled = (_asked(answer, scale * np.array([3.0, 1.0])) for scale in (1.0, 10.0))
     assert np.ndim(equal) == 0, f"one number is wanted, but the answer has shape {np.shape(equal)}: sum over the shares"
     assert abs(equal - np.log(4)) > 1e-6, "four equal values gave log 4, their entropy: take its exponential"
     assert abs(equal - np.e**2) > 1e-6, "four equal values gave e²: the logarithm has base 2, the exponential base e"
@@ -274,8 +286,8 @@ def check_leave_one_out(answer: Callable[[np.ndarray, float], np.ndarray]) -> No
     normaliser = np.log(2 * np.pi * bandwidth**2)  # of two dimensions
     wanted, wrong_answers = _left_out(points, bandwidth)
     with np.errstate(all="ignore"):  # of a wrong answer, which the hints below name
-        found = np.asarray(answer(points, bandwidth))
-        far = np.asarray(answer(100 * points, bandwidth))
+        found = np.asarray(_asked(answer, points, bandwidth))
+        far = np.asarray(_asked(answer, 100 * points, bandwidth))
     assert found.shape == (3,), (
         f"one log density per point is wanted, shape (3,), but the answer has shape {found.shape}: "
         "sum over the other points, and do not average"

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Key
 
+from vrrae_lab.checks import check_key, check_kind
 from vrrae_lab.derivations.claim import Claim, Finding
 
 WIDTH, INDENT = 100, " " * 5
@@ -41,6 +42,8 @@ def check(claim: Claim, *, key: Key[Array, ""]) -> Outcome:
         claim: which to check.
         key: the same key for all claims is in order, each makes its own of it.
     """
+    check_kind("claim", claim, Claim, "give one of derivations.CLAIMS, such as derivations.by_number(7)")
+    check_key(key)
     started = time.perf_counter()
     try:
         evidence = claim.check(jax.random.fold_in(key, claim.number))
@@ -67,6 +70,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
     """A Markdown table with a row for each claim: verdict, figures that are as it needs them, result."""
     rows = ["| | claim | verdict | figures that hold | check |", "| ---: | --- | --- | ---: | --- |"]
     for outcome in outcomes:
+        check_kind("an outcome", outcome, Outcome, "give what derivations.check returns")
         claim, holding = outcome.claim, sum(finding.holds for finding in outcome.findings)
         result = "supports the verdict" if outcome.supported else (outcome.error or "contradicts the verdict")
         figures = f"{holding} of {len(outcome.findings)}"
@@ -77,6 +81,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
 
 def findings_table(outcome: Outcome) -> str:
     """A Markdown table with a row for each figure that decides: what was measured, the figure, its bound."""
+    check_kind("outcome", outcome, Outcome, "give what derivations.check returns")
     rows = ["| figure | value | needed | holds |", "| --- | ---: | ---: | --- |"]
     for finding in outcome.findings:
         needed = f"{finding.relation} {finding.bound:.3g}"

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import plotly.graph_objects as go
 
+from vrrae_lab.checks import check_kind
 from vrrae_lab.experiments.ablations import Ablations
 from vrrae_lab.experiments.avae import Avae
 from vrrae_lab.experiments.bandwidth_table import BandwidthTable
@@ -62,7 +63,11 @@ def short_run(kind: type[Kind]) -> Kind:
     """The setting a notebook runs: the fast one, or a tiny one where the environment has VRRAE_LAB_FAST=1.
 
     The tiny one only shows that everything works; its results mean nothing.
+
+    Raises:
+        TypeError: if it is no kind of experiment.
     """
+    check_kind("kind", kind, type, "give a class of vrrae_lab.experiments, such as Bumps")
     return kind.tiny() if os.environ.get("VRRAE_LAB_FAST") == "1" else kind.fast()
 
 

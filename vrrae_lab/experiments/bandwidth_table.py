@@ -11,7 +11,7 @@ import jax
 import plotly.graph_objects as go
 
 from vrrae_lab import density, figures
-from vrrae_lab.experiments.record import environment, markdown_table, reductions, settings_of
+from vrrae_lab.experiments.record import check_settings, environment, markdown_table, reductions, settings_of
 from vrrae_lab.files import write_json
 
 NUM_CENTRES = (500, 1000, 2000, 5000, 10_000)
@@ -56,6 +56,7 @@ class BandwidthTable:
     seed: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if self.num_seeds < 2:
             raise ValueError(f"num_seeds = {self.num_seeds}: an error bar needs 2 or more trials")
 

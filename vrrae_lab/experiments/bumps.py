@@ -12,7 +12,14 @@ import plotly.graph_objects as go
 from vrrae_lab import data, explore, figures, metrics
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Plan, four_models
-from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std, reductions, settings_of
+from vrrae_lab.experiments.record import (
+    check_settings,
+    closing_lines,
+    markdown_table,
+    mean_std,
+    reductions,
+    settings_of,
+)
 from vrrae_lab.experiments.study import active_cell, kl_cell, parameters_cell
 from vrrae_lab.experiments.subjects import TEST_KEY
 from vrrae_lab.models import Autoencoder, in_batches
@@ -53,6 +60,9 @@ class Bumps:
     num_components: int = 10
     num_seeds: int = field(default=5, compare=False)
     seed: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     @classmethod
     def fast(cls) -> "Bumps":

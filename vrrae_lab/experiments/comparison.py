@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from vrrae_lab import checkpoint
+from vrrae_lab.checks import check_kind
 from vrrae_lab.experiments.optimizer import adabelief
 from vrrae_lab.experiments.plan import Candidate, Plan, slug
 from vrrae_lab.experiments.record import environment
@@ -197,12 +198,27 @@ def _convergence(history: History) -> dict[str, Any]:
 
 
 def model_names(record: Mapping[str, Any]) -> list[str]:
-    """The models of a record, each once, in the order of the comparison."""
+    """The models of a record, each once, in the order of the comparison.
+
+    Raises:
+        TypeError: if it is no record.
+        ValueError: likewise.
+    """
+    check_kind("record", record, Mapping, "give what run or shipped_record returns")
+    if "results" not in record:
+        raise ValueError(f"this is no record of trained models: it has {', '.join(map(str, record))}, and no results")
     return list(dict.fromkeys(result["model"] for result in record["results"]))
 
 
 def runs_of(record: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """The results of one model in every seed, also of runs that diverged, whose metrics are empty."""
+    """The results of one model in every seed, also of runs that diverged, whose metrics are empty.
+
+    Raises:
+        ValueError: if the record has no such model.
+    """
+    names = model_names(record)
+    if name not in names:
+        raise ValueError(f"the record has no model {name!r}: there are {', '.join(names)}")
     return [result for result in record["results"] if result["model"] == name]
 
 
@@ -213,8 +229,15 @@ def of_model(record: Mapping[str, Any], name: str, metric: str) -> list[Any]:
         record: as returned by `run`.
         name: of the model.
         metric: a key of the metrics.
+
+    Raises:
+        ValueError: if the record has no such model, or not that metric.
     """
-    return [run["metrics"][metric] for run in runs_of(record, name) if run["metrics"]]
+    runs = [run for run in runs_of(record, name) if run["metrics"]]
+    known = list(dict.fromkeys(key for run in runs for key in run["metrics"]))
+    if known and metric not in known:
+        raise ValueError(f"{name} has no metric {metric!r}: there are {', '.join(known)}")
+    return [run["metrics"][metric] for run in runs]
 
 
 def collapsed_shares(record: Mapping[str, Any], name: str) -> dict[int, float]:

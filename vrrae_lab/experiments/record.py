@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vrrae_lab.checks import check_at_least, check_kind, check_number, check_path
 from vrrae_lab.environment import COMPUTING, device, versions
 
 PACKAGES = (*COMPUTING, "numpy", "scikit-learn")
@@ -24,9 +25,9 @@ def shipped_record(name: str) -> dict[str, Any]:
     """
     folder = Path(__file__).parent.parent / "records"
     path = folder / f"{name}.json"
-    if not path.exists():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.json")))
-        raise ValueError(f"no record {name!r} comes with the package: there are {known}")
+    known = sorted(p.stem for p in folder.glob("*.json"))
+    if name not in known:
+        raise ValueError(f"no record {name!r} comes with the package: there are {', '.join(known)}")
     return json.loads(path.read_text())
 
 
@@ -37,6 +38,40 @@ def settings_of(experiment: Any) -> dict[str, Any]:
     fields are declared with `compare=False`.
     """
     return {f.name: getattr(experiment, f.name) for f in fields(experiment) if f.compare}
+
+
+def check_settings(experiment: Any) -> None:
+    """Refuse settings of an experiment that its runs would stumble over, before the first of them.
+
+    Counts are 1 or more, the first seed and every weight 0 or more; a tuple has one number of its kind or more.
+
+    Raises:
+        TypeError: if a setting is of another kind than its default.
+        ValueError: naming the setting and what it may be.
+    """
+    defaults = type(experiment)
+    for field in fields(experiment):
+        value, default = getattr(experiment, field.name), getattr(defaults, field.name)
+        if value is None and default is None:
+            continue
+        many = isinstance(default, tuple)
+        if many:
+            check_kind(field.name, value, tuple, f"give a tuple, such as {default}")
+            if not value:
+                raise ValueError(f"{field.name} = (): give one or more")
+        for part, like in zip(value, default[:1] * len(value), strict=True) if many else [(value, default)]:
+            _check_setting(field.name, part, like)
+
+
+def _check_setting(name: str, value: Any, default: Any) -> None:
+    if isinstance(default, float):
+        check_number(name, value)
+        if not 0 <= value < np.inf:
+            raise ValueError(f"{name} = {value}: use a finite number, 0 or more")
+    elif isinstance(default, int) and not isinstance(default, bool) or name == "num_steps":
+        check_at_least(0 if name == "seed" else 1, name, value)
+    elif name in ("data_dir", "manual_dir"):
+        check_path(name, value)
 
 
 def reductions(experiment: Any) -> list[str]:

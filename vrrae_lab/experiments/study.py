@@ -12,10 +12,11 @@ import plotly.graph_objects as go
 from jaxtyping import Array, Key
 
 from vrrae_lab import figures
+from vrrae_lab.checks import check_kind
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate, Plan
-from vrrae_lab.experiments.record import closing_lines, markdown_table, mean_std, settings_of
+from vrrae_lab.experiments.record import check_settings, closing_lines, markdown_table, mean_std, settings_of
 from vrrae_lab.experiments.subjects import Extent, Subject, subject
 from vrrae_lab.models import Autoencoder
 
@@ -53,6 +54,8 @@ class Study(ABC):
 
     def __post_init__(self) -> None:
         subject(self.data)
+        check_kind("extent", self.extent, Extent, "give Extent.FULL, Extent.FAST or Extent.TINY")
+        check_settings(self)
 
     @classmethod
     def fast(cls) -> "Study":

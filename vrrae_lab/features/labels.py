@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from vrrae_lab.checks import check_array, check_kind
 from vrrae_lab.data.dataset import Dataset
 
 ClassTargets = Int[np.ndarray, " batch"]
@@ -40,7 +41,17 @@ class Targets(NamedTuple):
 
 
 def accuracy(logits: Float[np.ndarray, "batch outputs"], targets: ClassTargets | AttributeTargets) -> float:
-    """How many answers are right, in percent: the largest logit is the class; a positive one tells an attribute."""
+    """How many answers are right, in percent: the largest logit is the class; a positive one tells an attribute.
+
+    Raises:
+        ValueError: if there are no images, or the shapes do not fit.
+    """
+    check_array("logits", logits)
+    check_array("targets", targets)
+    if logits.ndim != 2 or len(logits) == 0 or targets.shape not in (logits.shape[:1], logits.shape):
+        raise ValueError(
+            f"logits of shape {logits.shape} and targets of {targets.shape}: give a row of logits per image"
+        )
     right = logits.argmax(axis=1) == targets if targets.ndim == 1 else (logits > 0) == (targets > 0.5)
     return float(100 * np.mean(right))
 
@@ -52,7 +63,8 @@ def targets(train: Dataset, test: Dataset) -> Targets:
         ValueError: if images or labels are missing, do not fit each other, or contain NaN; if there are labels of
             neither kind, only one class, or in the test set a class that the training set has not.
     """
-    for dataset in (train, test):
+    for what, dataset in (("train", train), ("test", test)):
+        check_kind(what, dataset, Dataset, "give a Dataset with labels, such as vrrae_lab.data.digits()")
         _check_images(dataset)
     if train.shape != test.shape:
         raise ValueError(f"{train.name} has images of shape {train.shape} and {test.name} of {test.shape}: use one")

@@ -7,7 +7,9 @@ import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
 from vrrae_lab import metrics
+from vrrae_lab.checks import check_key, check_kind, check_number
 from vrrae_lab.features.space import FeatureSpace
+from vrrae_lab.metrics.inputs import as_rows
 from vrrae_lab.randomness import generator
 
 # as `models.Images`, of which there need not be equally many
@@ -33,6 +35,7 @@ def feature_scores(real: Real, generated: Generated, space: FeatureSpace, *, key
     Raises:
         ValueError: if there are too few images, or they do not have the shape the space is of.
     """
+    check_kind("space", space, FeatureSpace, "give a trained Classifier or an Inception")
     return scores_of_features(space(real), space(generated), space, key=key)
 
 
@@ -64,6 +67,8 @@ def scores_of_features(
     Raises:
         ValueError: if n would be below 4, or features are not finite or of different dimensions.
     """
+    real, generated = as_rows("real", real), as_rows("generated", generated)
+    check_key(key)
     n = min(len(generated), len(real) // 2)
     if n < LEAST:
         raise ValueError(
@@ -92,6 +97,12 @@ def frechet_title(features: str, accuracy: float | None) -> str:
     Args:
         features: the name of the feature space.
         accuracy: of the network behind it, in percent.
+
+    Raises:
+        TypeError: if one is of another kind.
     """
+    check_kind("features", features, str, "give the name of the feature space")
+    if accuracy is not None:
+        check_number("accuracy", accuracy)
     known = "" if accuracy is None else f" (accuracy {accuracy:.1f} %)"
     return f"Fréchet distance, features of {features}{known}"
