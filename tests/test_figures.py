@@ -260,6 +260,9 @@ def test_lines_stand_at_even_places_and_repeat_colours_with_another_dash() -> No
     assert [trace.name for trace in figure.data] == list(curves)
     assert list(figure.data[0].x) == [0, 1, 2] and list(figure.data[0].y) == [1.0, None, 0.1]
     assert list(figure.layout.xaxis.ticktext) == ["0", "0.001", "1"]
-    assert figure.layout.yaxis.type == "log" and figures.sweep_lines(curves, x=[0.0]).layout.yaxis.type == "linear"
+    assert (
+        figure.layout.yaxis.type == "log"
+        and figures.sweep_lines(curves, x=[0.0, 1.0, 2.0]).layout.yaxis.type == "linear"
+    )
     looks = [(trace.line.color, trace.line.dash) for trace in figure.data]
     assert len(set(looks)) == 9 and looks[0][0] == looks[7][0]

@@ -26,7 +26,15 @@ def latent_plane(
         paths: model name to a sequence of coefficients drawn as a line over the points (a motion, say).
         title: above the panels.
         axis_names: what the two axes show.
+
+    Raises:
+        ValueError: if there are no planes, their points are not pairs, or a plane has no path where others do.
     """
+    if not planes or any(np.ndim(points) != 2 or np.shape(points)[1] < 2 for points in planes.values()):
+        shapes = {name: np.shape(points) for name, points in planes.items()}
+        raise ValueError(f"the planes are {shapes}: give one or more, each of two coefficients per image")
+    if paths is not None and set(paths) != set(planes):
+        raise ValueError(f"there are paths for {', '.join(paths)}: give one for each of {', '.join(planes)}")
     figure = make_subplots(cols=len(planes), rows=1, subplot_titles=list(planes), horizontal_spacing=0.06)
     for column, (name, points) in enumerate(planes.items(), 1):
         marker = {"size": 6, "color": PALETTE[0] if colour is None else colour, "colorscale": "Cividis"}
@@ -82,7 +90,11 @@ def lines(
         quantity: what the values are.
         log_x: whether the axis of `x` is logarithmic.
         log_y: whether that of the values is.
+
+    Raises:
+        ValueError: if there are more values than places for them.
     """
+    _check_lengths(curves, x)
     figure = go.Figure()
     for i, (name, values) in enumerate(curves.items()):
         line = {"color": PALETTE[i % len(PALETTE)], "width": 2}
@@ -90,6 +102,17 @@ def lines(
     figure.update_xaxes(title=x_name, type="log" if log_x else "linear", exponentformat="power" if log_x else None)
     figure.update_yaxes(title=quantity, type="log" if log_y else "linear", exponentformat="power" if log_y else None)
     return styled(figure, title, 700, 400)
+
+
+def _check_lists(values: Mapping[str, Sequence[float]]) -> None:
+    if not isinstance(values, Mapping) or any(np.ndim(heights) != 1 for heights in values.values()):
+        raise TypeError(f"values = {values!r}: give a list of numbers for each name")
+
+
+def _check_lengths(curves: Mapping[str, Sequence[float | None] | np.ndarray], x: Sequence[float] | np.ndarray) -> None:
+    for name, values in curves.items():
+        if len(values) > len(x):
+            raise ValueError(f"{name} has {len(values)} values, but x has {len(x)}: give one x for each")
 
 
 def seed_strip(
@@ -100,7 +123,12 @@ def seed_strip(
     floors: Mapping[str, float] | None = None,
 ) -> go.Figure:
     """One point per seed for each model, its mean as a bar, and floors as dashed lines; models without values are left
-    out."""
+    out.
+
+    Raises:
+        TypeError: if there is no list of numbers for each name.
+    """
+    _check_lists(values)
     figure = go.Figure()
     names = [name for name in values if len(values[name])]
     means = [float(np.mean(values[name])) for name in names]
@@ -117,7 +145,12 @@ def seed_strip(
 
 
 def bars(values: Mapping[str, Sequence[float]], *, title: str = "", quantity: str = "") -> go.Figure:
-    """Groups of bars, one group per position and one colour per name (KL per coefficient, say)."""
+    """Groups of bars, one group per position and one colour per name (KL per coefficient, say).
+
+    Raises:
+        TypeError: if there is no list of numbers for each name.
+    """
+    _check_lists(values)
     figure = go.Figure()
     for i, (name, heights) in enumerate(values.items()):
         positions = [str(j + 1) for j in range(len(heights))]
@@ -151,8 +184,13 @@ def heat_maps(
         axis_names: what x and y are.
 
     Raises:
-        ValueError: if `x` is not positive and rising.
+        ValueError: if `x` is not positive and rising, or the maps are not of as many rows and columns.
     """
+    for name, values in maps.items():
+        if np.shape(values) != (len(y), len(x)):
+            raise ValueError(f"{name} has shape {np.shape(values)}: give rows as y and columns as x")
+    if not maps or not len(x):
+        raise ValueError("there are no maps: give one or more, each of one row and one column or more")
     if min(x) <= 0 or any(a >= b for a, b in zip(x, x[1:], strict=False)):
         raise ValueError(f"x = {list(x)}: a line is placed by logarithms, so the values must be positive and rising")
     figure = make_subplots(cols=len(maps), rows=1, subplot_titles=list(maps), horizontal_spacing=0.16)
@@ -206,7 +244,11 @@ def sweep_lines(
         title: above the lines.
         axis_names: what x and the values are.
         logarithmic: whether the value axis is.
+
+    Raises:
+        ValueError: if there are more values than settings.
     """
+    _check_lengths(curves, x)
     figure = go.Figure()
     dashes = ("solid", "dash", "dot", "dashdot")
     for i, (name, values) in enumerate(curves.items()):

@@ -46,8 +46,11 @@ def flow(stages: Sequence[Stage], *, description: str) -> bytes:
         description: for those who cannot see it.
 
     Raises:
-        ValueError: if there are no stages.
+        ValueError: if there are no stages, or one is of an unknown kind.
     """
+    for stage in stages:
+        if not isinstance(stage, Stage) or stage.kind not in LOOKS:
+            raise ValueError(f"{stage!r} is no Stage of a known kind: the kinds are {', '.join(LOOKS)}")
     if not stages:
         raise ValueError("there are no stages: give one or more")
     boxes = [_box(stage, MARGIN + i * (WIDTH + GAP)) for i, stage in enumerate(stages)]

@@ -23,22 +23,38 @@ def to_pixels(images: Images, limits: tuple[float, float] | None = None) -> UInt
         limits: the values shown as the darkest and the brightest colour; by default the extremes of all the images.
 
     Raises:
-        ValueError: if the images have neither 1 nor 3 channels.
+        ValueError: if there are no images, or they have neither 1 nor 3 channels.
     """
     images = np.asarray(images)
+    if images.ndim != 4 or images.size == 0:
+        raise ValueError(f"the images have shape {images.shape}: give (batch, height, width, channels), at least one")
+    if images.shape[-1] not in (1, 3):
+        raise ValueError(f"the images have {images.shape[-1]} channels: only 1 (grey) or 3 (colour) can be shown")
     low, high = limits if limits is not None else (float(np.nanmin(images)), float(np.nanmax(images)))
     unit = np.nan_to_num(np.clip((images - low) / max(high - low, 1e-12), 0, 1))
     if images.shape[-1] == 3:
         return np.round(255 * unit).astype(np.uint8)
-    if images.shape[-1] != 1:
-        raise ValueError(f"the images have {images.shape[-1]} channels: only 1 (grey) or 3 (colour) can be shown")
     return _cividis()[np.round(255 * unit[..., 0]).astype(int)]
+
+
+def _check_pixels(pixels: np.ndarray, ndim: int) -> None:
+    if not (isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.ndim == ndim):
+        raise ValueError(f"the pixels are no 8-bit RGB array of {ndim} axes: make them with to_pixels")
+    if pixels.size == 0 or pixels.shape[-1] != 3:
+        raise ValueError(f"the pixels have shape {pixels.shape}: give at least one, of 3 colours")
 
 
 def tile(
     pixels: UInt8[np.ndarray, "count height width 3"], columns: int, gap: int = 1
 ) -> UInt8[np.ndarray, "grid_height grid_width 3"]:
-    """One picture of all images side by side, row by row, separated by white lines of `gap` pixels."""
+    """One picture of all images side by side, row by row, separated by white lines of `gap` pixels.
+
+    Raises:
+        ValueError: if there are no pictures of 8-bit RGB, `columns` is below 1 or `gap` below 0.
+    """
+    _check_pixels(pixels, 4)
+    if columns < 1 or gap < 0:
+        raise ValueError(f"columns = {columns}, gap = {gap}: use 1 column or more, and a gap of 0 or more")
     count, height, width, _ = pixels.shape
     rows = math.ceil(count / columns)
     sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
@@ -49,7 +65,14 @@ def tile(
 
 
 def png(pixels: UInt8[np.ndarray, "height width 3"], magnify: int = 1) -> bytes:
-    """An 8-bit RGB picture as PNG, each pixel drawn as a square of `magnify` pixels."""
+    """An 8-bit RGB picture as PNG, each pixel drawn as a square of `magnify` pixels.
+
+    Raises:
+        ValueError: if it is no picture of 8-bit RGB, or `magnify` is below 1.
+    """
+    _check_pixels(pixels, 3)
+    if magnify < 1:
+        raise ValueError(f"magnify = {magnify}: use 1 or more")
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -77,6 +100,9 @@ def image_grid(
         row_names: a name for each row, shown at its left.
         limits: see `to_pixels`.
         width: of the figure, in pixels.
+
+    Raises:
+        ValueError: as `to_pixels` and `tile`.
     """
     sheet = tile(to_pixels(images, limits), columns)
     source = "data:image/png;base64," + base64.b64encode(png(sheet)).decode()

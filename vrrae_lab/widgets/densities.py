@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from vrrae_lab import density, figures
+from vrrae_lab.checks import as_numbers
 from vrrae_lab.widgets.slider_picture import SliderPicture, View, float_slider
 
 Points = Float[np.ndarray, "num_points dimension"] | Float[Array, "num_points dimension"]
@@ -41,7 +42,7 @@ def kernel_density(points: Points) -> SliderPicture:
         ValueError: if the points are not of two dimensions, or too many, if they contain NaN or infinity, or if there
             are fewer than two different ones.
     """
-    array = np.asarray(points, np.float32)
+    array = as_numbers("points", points).astype(np.float32)
     if array.ndim != 2 or array.shape[1] != 2:
         raise ValueError(f"the points have shape {array.shape}: a picture needs two coordinates, one point per row")
     if len(array) > MOST_POINTS:

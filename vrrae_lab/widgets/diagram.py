@@ -9,7 +9,8 @@ import numpy as np
 
 from vrrae_lab import figures
 from vrrae_lab.bottlenecks import LowRank, VariationalLowRank
-from vrrae_lab.data.dataset import Dataset
+from vrrae_lab.checks import check_kind
+from vrrae_lab.data.dataset import Dataset, check_data
 from vrrae_lab.figures.diagram import PICTURE, size
 from vrrae_lab.gaussian import DiagonalGaussian
 from vrrae_lab.models import Autoencoder, as_floats, check_frozen
@@ -34,6 +35,8 @@ def diagram(models: Mapping[str, Autoencoder], data: Dataset) -> SliderPicture:
     Raises:
         ValueError: if there are no models, one is not frozen or has diverged, or the images do not fit.
     """
+    check_kind("models", models, Mapping, "give models by name")
+    check_data(data)
     if not models:
         raise ValueError("there are no models: give one or more by name")
     for name, model in models.items():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from vrrae_lab.data.dataset import Dataset
+from vrrae_lab.data.dataset import Dataset, check_data
 from vrrae_lab.gaussian import Posterior
 from vrrae_lab.models import Autoencoder, check_frozen, in_batches
 
@@ -36,6 +36,7 @@ def encoded(model: Autoencoder, data: Dataset) -> Encoded:
         ValueError: if the model is not frozen, the images do not fit it, or a coefficient is NaN or infinite.
     """
     check_frozen(model)
+    check_data(data)
     posterior = in_batches(model.encode, data.x)
     z = np.asarray(posterior.mean)
     if not np.isfinite(z).all():

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vrrae_lab import figures
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import check_at_least, check_path
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.files import write_text
 from vrrae_lab.models import Autoencoder
@@ -54,6 +54,7 @@ def export_html(
         ValueError: if the model is not frozen or has fewer than two coefficients, the images do not fit it, a
             coefficient is NaN or infinite, a number is too small, or the page would be larger than 5 MB.
     """
+    check_path("path", path)
     check_at_least(2, "num_coefficients", num_coefficients)
     check_at_least(2, "side", side)
     _, z, middle, spread, by_spread = encoded(model, data)

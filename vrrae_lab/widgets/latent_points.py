@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
 from vrrae_lab import density, explore, figures
-from vrrae_lab.data.dataset import Dataset
+from vrrae_lab.checks import check_key
+from vrrae_lab.data.dataset import Dataset, check_data
 from vrrae_lab.gaussian import DiagonalGaussian
-from vrrae_lab.models import Autoencoder, check_images
+from vrrae_lab.models import Autoencoder, check_frozen, check_images
 from vrrae_lab.widgets.encoded import decode_plane, encoded
 from vrrae_lab.widgets.labelled_points import colours, label_vector, shown
 from vrrae_lab.widgets.latent_drawing import Drawing, Extent, Pixels
@@ -88,7 +89,11 @@ class LatentPoints:
 
     def __init__(self, model: Autoencoder, data: Dataset, *, path: Dataset | None, key: Key[Array, ""]) -> None:
         """Args and Raises: see `latent_plane`."""
+        check_frozen(model)
+        check_key(key)
+        check_data(data)
         if path is not None:
+            check_data(path, "path")
             check_images(path.x, model.shape)
         self.numbers = shown(len(data))
         self.data = replace(data, x=data.x[self.numbers], labels=None).as_floats()

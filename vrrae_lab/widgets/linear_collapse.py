@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vrrae_lab import figures
+from vrrae_lab.checks import as_numbers
 from vrrae_lab.widgets.raster import Axis, Sheet
 from vrrae_lab.widgets.slider_picture import SliderPicture, View, float_slider
 
@@ -25,7 +26,7 @@ def linear_collapse(eigenvalues: Sequence[float] | Float[np.ndarray, " count"]) 
     Raises:
         ValueError: if there are none, or one is not above 0.
     """
-    squares = np.asarray(eigenvalues, float)
+    squares = as_numbers("eigenvalues", eigenvalues)
     if squares.ndim != 1 or not len(squares) or not (squares > 0).all() or not np.isfinite(squares).all():
         raise ValueError(f"eigenvalues = {eigenvalues}: give one or more, each finite and above 0")
     thresholds = 2 * squares

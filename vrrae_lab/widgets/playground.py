@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from vrrae_lab import models as family
+from vrrae_lab.checks import check_key, check_kind
 from vrrae_lab.data import bumps, bumps_test, digits
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.models import Autoencoder
@@ -55,6 +56,7 @@ def playground(
         ValueError: if the data or a model is unknown, both models are the same, or a data set has fewer than 40 images,
             or some that are not finite.
     """
+    check_key(key)
     _check_models(models)
     model_key, training_key, data_key = jax.random.split(key, 3)
     x, watched = _split(data, data_key)
@@ -112,6 +114,7 @@ def _dense(name: str, sizes: dict[str, Any], key: Key[Array, ""]) -> Autoencoder
 
 
 def _check_models(models: tuple[str, str]) -> None:
+    check_kind("models", models, tuple | list, "name two constructors")
     if len(models) != 2 or models[0] == models[1]:
         raise ValueError(f"models = {models}: name two different ones")
     for name in models:

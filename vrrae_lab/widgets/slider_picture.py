@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import ipywidgets
 
+from vrrae_lab.checks import check_kind
 from vrrae_lab.widgets.error_line import ErrorLine
 
 PICTURE_SIZE = 320
@@ -46,7 +47,13 @@ class SliderPicture(ipywidgets.HBox):
             width: of the picture on the page, in pixels.
             height: likewise.
             format: png, or svg+xml for a drawing, which is wide and so stands above the sliders.
+
+        Raises:
+            ValueError: if there are no sliders.
         """
+        check_kind("render", render, Callable, "give a function of the sliders' values")
+        if not sliders:
+            raise ValueError("there are no sliders: give one or more")
         self._render = render
         self.sliders = list(sliders)
         self._start = [slider.value for slider in self.sliders]

@@ -6,7 +6,8 @@ import ipywidgets
 import numpy as np
 
 from vrrae_lab import figures, metrics
-from vrrae_lab.data.dataset import Dataset
+from vrrae_lab.checks import check_kind, check_whole
+from vrrae_lab.data.dataset import Dataset, check_data
 from vrrae_lab.gaussian import DiagonalGaussian
 from vrrae_lab.models import Autoencoder, check_frozen, in_batches
 from vrrae_lab.widgets.slider_picture import SliderPicture, View, slider_style
@@ -28,6 +29,10 @@ def sweep(models: Mapping[str, Autoencoder], data: Dataset, *, name: str, num_im
         ValueError: if there are no models, one is not frozen or takes other images, or `num_images` is not from 1 to
             the number of images.
     """
+    check_kind("models", models, Mapping, "give models by name")
+    check_kind("name", name, str, "name what was swept")
+    check_data(data)
+    check_whole("num_images", num_images)
     if not models:
         raise ValueError("there are no models: give one or more by name")
     if not 1 <= num_images <= len(data):

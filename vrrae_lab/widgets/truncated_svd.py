@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from vrrae_lab import figures
-from vrrae_lab.data.dataset import Dataset
+from vrrae_lab.checks import check_key, check_number, check_whole
+from vrrae_lab.data.dataset import Dataset, check_data
 from vrrae_lab.linalg import truncated_svd
 from vrrae_lab.widgets.slider_picture import SliderPicture, View, float_slider, int_slider
 
@@ -25,6 +26,8 @@ def truncation(data: Dataset, *, num_images: int = 8) -> SliderPicture:
     Raises:
         ValueError: if `num_images` is not from 1 to the number of images.
     """
+    check_data(data)
+    check_whole("num_images", num_images)
     if not 1 <= num_images <= len(data):
         raise ValueError(f"num_images = {num_images}, but {data.name} has {len(data)} images: use 1 to {len(data)}")
     rows = data.x.reshape(len(data), -1)
@@ -48,7 +51,6 @@ def truncation(data: Dataset, *, num_images: int = 8) -> SliderPicture:
     return SliderPicture(render, [int_slider("rank", 1, len(energy), value=2)], width=WIDTH, height=height)
 
 
-@jax.jit
 def gradients_near_a_tie(gap: float | Float[Array, ""], *, key: Key[Array, ""]) -> dict[str, Float[Array, "12 8"]]:
     r"""Gradients through a truncated SVD of rank 3 whose first two singular values are 1 and 1 - `gap`.
 
@@ -62,7 +64,20 @@ def gradients_near_a_tie(gap: float | Float[Array, ""], *, key: Key[Array, ""]) 
     Returns:
         By name: the first by automatic differentiation of an SVD and by our rule; the second by our rule with and
         without the pairs inside the kept block.
+
+    Raises:
+        ValueError: if the gap is not from 0 to 0.4.
     """
+    check_key(key)
+    check_number("gap", gap)
+    if not 0 <= gap <= 0.4:
+        raise ValueError(f"gap = {gap}: use 0 to 0.4, where the two stay the largest")
+    return _gradients_near_a_tie(gap, key)
+
+
+@jax.jit
+def _gradients_near_a_tie(gap: float | Float[Array, ""], key: Key[Array, ""]) -> dict[str, Float[Array, "12 8"]]:
+    """With the arguments checked."""
     keys = jax.random.split(key, 4)
     left, right = (jnp.linalg.qr(jax.random.normal(k, (n, 8)))[0] for k, n in zip(keys[:2], (12, 8), strict=True))
     values = jnp.array([1, 1 - gap, 0.5, 0.25, 0.2, 0.15, 0.1, 0.05])
@@ -104,6 +119,7 @@ def near_tie(*, key: Key[Array, ""]) -> SliderPicture:
 
     All have one scale of colours, which the largest of them just fills at a wide gap.
     """
+    check_key(key)
     widest = max(float(jnp.abs(g).max()) for g in gradients_near_a_tie(0.4, key=key).values())
     limits = (-widest, widest)
 
