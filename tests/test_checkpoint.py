@@ -1,5 +1,6 @@
 """Checkpoints: what is saved comes back bit for bit, and whatever is not whole is refused by name."""
 
+import hashlib
 import io
 import json
 import os
@@ -148,6 +149,7 @@ def test_file_with_a_flipped_bit_is_refused_wherever_it_is(content: bytes, tmp_p
 
 def with_header(content: bytes, **changes: Any) -> bytes:
     line, arrays = content.split(b"\n", 1)
+    changes = {"sha256": hashlib.sha256(arrays).hexdigest()} | changes  # of the arrays alone, as in the first files
     header = {name: value for name, value in (json.loads(line) | changes).items() if value is not ...}
     return json.dumps(header).encode() + b"\n" + arrays
 

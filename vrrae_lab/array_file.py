@@ -1,6 +1,7 @@
 """Arrays in one file behind a line of JSON that says what they are. Never pickle: reading one executes nothing.
 
-The header carries the length and SHA-256 of the arrays, so a damaged file is refused before anything is built.
+The header carries the length of the arrays and a SHA-256 of itself and them, so that a damaged file is refused before
+anything is built.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import PyTree
 
-from vrrae_lab.files import atomic_file
+from vrrae_lab.files import UNREADABLE, atomic_file
 
 LONGEST_HEADER = 1_000_000
 
@@ -33,7 +34,8 @@ def write(path: str | os.PathLike[str], arrays: PyTree, header: Mapping[str, Any
     buffer = io.BytesIO()
     eqx.tree_serialise_leaves(buffer, arrays)
     content = buffer.getvalue()
-    sealed = {**header, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    sealed = {**header, "bytes": len(content)}
+    sealed["sha256"] = _digest(sealed, content)
     line = json.dumps(sealed, allow_nan=False).encode() + b"\n"
     if len(line) > LONGEST_HEADER:
         raise ValueError(f"the notes make a header of {len(line):,} bytes: keep it below {LONGEST_HEADER:,}")
@@ -64,11 +66,12 @@ class ArrayFile:
         with self._path.open("rb") as file:
             self.header = _header(self._path, file.readline(LONGEST_HEADER), kind, format)
             self._content = file.read()
-        digest = hashlib.sha256(self._content).hexdigest()
-        if len(self._content) != self.header["bytes"] or digest != self.header["sha256"]:
+        length, checksum = len(self._content), self.header["sha256"]
+        of_arrays = hashlib.sha256(self._content).hexdigest()  # alone, in the first files of this package
+        if length != self.header["bytes"] or checksum not in (_digest(self.header, self._content), of_arrays):
             raise ValueError(
-                f"{path} is damaged: its header promises {self.header['bytes']} bytes of arrays with a checksum that "
-                f"the {len(self._content)} bytes found do not have; copy it again or train anew"
+                f"{path} is damaged: its header promises {self.header['bytes']} bytes of arrays, of which {length} are "
+                "there, and a checksum that they and the header do not have; copy it again or train anew"
             )
 
     def arrays(self, like: PyTree) -> PyTree:
@@ -79,7 +82,7 @@ class ArrayFile:
         """
         try:
             return eqx.tree_deserialise_leaves(io.BytesIO(self._content), like)
-        except (ValueError, TypeError, RuntimeError, KeyError, EOFError) as error:
+        except UNREADABLE as error:
             raise ValueError(f"{self._path} does not fit this version of vrrae_lab: {error}") from error
 
 
@@ -87,8 +90,14 @@ def _header(path: Path, line: bytes, kind: str, format: str) -> dict[str, Any]:
     try:
         header = json.loads(line)
         known = header["format"] == format and isinstance(header["bytes"], int) and isinstance(header["sha256"], str)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         raise ValueError(f"{path} is not {kind} of this package (its first line is not '{format}' JSON)")
     return header
+
+
+def _digest(header: Mapping[str, Any], content: bytes) -> str:
+    """The SHA-256 of all else in a header, and of the arrays."""
+    rest = {name: value for name, value in header.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest).encode() + b"\n" + content).hexdigest()

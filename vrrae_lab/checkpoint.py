@@ -10,7 +10,10 @@ import jax.numpy as jnp
 
 from vrrae_lab import array_file
 from vrrae_lab.bottlenecks import FixedBasis
+from vrrae_lab.checks import check_kind, check_path
+from vrrae_lab.files import UNREADABLE
 from vrrae_lab.models import CONSTRUCTORS, Autoencoder, build, is_frozen
+from vrrae_lab.models.autoencoder import check_model
 
 FORMAT = "vrrae_lab checkpoint 1"
 
@@ -27,6 +30,9 @@ def save(path: str | os.PathLike[str], model: Autoencoder, notes: dict[str, Any]
         ValueError: if the model was composed by hand, so that a file cannot say how to build it, or the notes are too
             long or contain NaN or infinity.
     """
+    check_path("path", path)
+    check_model(model)
+    check_kind("notes", notes, dict | None, "give a dictionary of JSON-ready values, or None")
     if model.recipe is None:
         raise ValueError(
             "this model was composed by hand: only models of the named constructors "
@@ -52,11 +58,12 @@ def load(path: str | os.PathLike[str]) -> tuple[Autoencoder, dict[str, Any]]:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is not a checkpoint, is damaged, or does not fit this version of the package.
     """
+    check_path("path", path)
     file = array_file.ArrayFile(path, "a checkpoint", FORMAT)
     try:
         like = eqx.filter_eval_shape(_skeleton, file.header)
         notes = file.header["notes"]
-    except (ValueError, TypeError, RuntimeError, KeyError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path} does not fit this version of vrrae_lab: {error}") from error
     return file.arrays(like), notes
 
@@ -69,9 +76,9 @@ def shipped(name: str) -> Path:
     """
     folder = Path(__file__).parent / "shipped"
     path = folder / f"{name}.ckpt"
-    if not path.exists():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.ckpt")))
-        raise ValueError(f"no model {name!r} comes with the package: there are {known}")
+    known = sorted(p.stem for p in folder.glob("*.ckpt"))
+    if name not in known:
+        raise ValueError(f"no model {name!r} comes with the package: there are {', '.join(known)}")
     return path
 
 

@@ -3,13 +3,26 @@
 Also where this package keeps what it can make or fetch again.
 """
 
+import errno
 import json
 import os
 import tempfile
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+
+# What the system says of a disk that takes no more, without naming the file.
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO})
+
+# What NumPy, zipfile and JSON answer to damaged or hostile content, beside OSError. Nothing of it has been executed.
+UNREADABLE = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError, SyntaxError),
+    *(RuntimeError, MemoryError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 
 
 @contextmanager
@@ -23,6 +36,9 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Yields:
         A writable binary file.
+
+    Raises:
+        OSError: naming `path`, if the disk is full or fails.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,8 +50,11 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes the file private to its owner
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS and error.filename is None:
+            reason = f"{os.strerror(error.errno)}, so this file is not written; what was there before is left"
+            raise OSError(error.errno, reason, str(path)) from error
         raise
 
 

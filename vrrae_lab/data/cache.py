@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import Integer, UInt8
 
-from vrrae_lab.files import atomic_file, user_cache_folder, write_json
+from vrrae_lab.files import UNREADABLE, atomic_file, user_cache_folder, write_json
 
 FORMAT = 1
 PART_BYTES = 64 * 2**20  # of images that are decoded one by one, so many at a time
@@ -108,8 +108,11 @@ def read(folder: Path, split: str, shape: tuple[int, int, int, int]) -> tuple[De
             raise ValueError(
                 f"{split}: images {images.shape} {images.dtype} and {len(labels)} labels where {due} uint8 is due"
             )
+        found = [labels.dtype.str, *labels.shape]
+        if splits[split].get("labels", found) != found:  # caches of before it was kept have none
+            raise ValueError(f"{split}: the labels are {found} where {splits[split]['labels']} is due")
         record = splits[split]["record"]
-    except (OSError, ValueError, LookupError, TypeError, EOFError) as error:
+    except (OSError, *UNREADABLE) as error:
         warnings.warn(f"the cache in {folder} is damaged and will be built again: {error}", stacklevel=4)
         return None
     return None if len(images) < shape[0] else ((images[: shape[0]], labels[: shape[0]]), record)
@@ -135,12 +138,21 @@ def write(
     _remove_abandoned(folder)
     check_space(folder, math.prod(shape), f"the decoded images of {folder.name} ({split})")
     with atomic_file(image_path) as image_file, atomic_file(label_path) as label_file:
-        np.save(label_file, _save_images(image_file, shape, chunks))
+        labels = _save_images(image_file, shape, chunks)
+        np.save(label_file, labels)
+        for file in (image_file, label_file):  # a full disk may show only here
+            file.flush()
+            os.fsync(file.fileno())
         # A split counts as kept only while meta.json names it, hence not while its files are being replaced.
         splits = _splits_if_whole(folder)
         if splits.pop(split, None) is not None:
             write_json(folder / "meta.json", {"format": FORMAT, "splits": splits})
-    splits[split] = {"shape": list(shape), "dtype": "uint8", "record": record}
+    splits[split] = {
+        "shape": list(shape),
+        "dtype": "uint8",
+        "labels": [labels.dtype.str, *labels.shape],
+        "record": record,
+    }
     write_json(folder / "meta.json", {"format": FORMAT, "splits": splits})
 
 
@@ -196,7 +208,7 @@ def _array_path(folder: Path, split: str, kind: str) -> Path:
 def _splits_if_whole(folder: Path) -> dict[str, Any]:
     try:
         return _read_splits(folder)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, *UNREADABLE):
         return {}
 
 

@@ -5,7 +5,6 @@ Source: Liu, Luo, Wang, Tang, *Deep Learning Face Attributes in the Wild*, ICCV 
 
 import io
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vrrae_lab.data.cache import Decoded, parts
+from vrrae_lab.files import UNREADABLE
 
 ZIP, ATTRIBUTES_LIST, PARTITION_LIST = "img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt"
 FILES = (ZIP, ATTRIBUTES_LIST, PARTITION_LIST)
@@ -106,7 +106,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     """
     try:
         return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path} is not a whole zip archive ({error}): fetch it again") from error
 
 
@@ -140,5 +140,5 @@ def _decode_jpeg(archive: zipfile.ZipFile, path: Path, name: str, size: int) -> 
             if photograph.size != (WIDTH, HEIGHT):
                 raise ValueError(f"it has {photograph.size} pixels, not {(WIDTH, HEIGHT)}")
             return cropped(photograph, size)
-    except (OSError, ValueError, KeyError, SyntaxError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, *UNREADABLE) as error:
         raise ValueError(f"{path}: {ZIP_FOLDER}/{name} cannot be decoded ({error}): fetch the archive again") from error

@@ -19,10 +19,10 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from vrrae_lab import array_file
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import check_at_least, check_key, check_kind, check_path, check_positive
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.features.labels import Targets, accuracy, targets
-from vrrae_lab.files import differences
+from vrrae_lab.files import UNREADABLE, differences
 from vrrae_lab.models import Images, as_floats, check_images, in_batches
 from vrrae_lab.nets import ConvEncoder, Shape
 from vrrae_lab.training.batches import DataOrder, TrainingImages
@@ -131,6 +131,8 @@ def train_classifier(
     """
     for what, value in (("num_steps", num_steps), ("batch_size", batch_size), ("num_features", num_features)):
         check_at_least(1, what, value)
+    check_positive("learning_rate", learning_rate)
+    check_key(key)
     answers = targets(train, test)
     model_key, order_key = jax.random.split(key)
     model = _untrained(train.shape, num_features, answers.num_outputs, key=model_key)
@@ -212,6 +214,9 @@ def save_classifier(path: str | os.PathLike[str], model: Classifier, notes: dict
     Raises:
         ValueError: if the classifier was not trained, or the notes are too long or contain NaN or infinity.
     """
+    check_path("path", path)
+    check_kind("model", model, Classifier, "give what train_classifier returns")
+    check_kind("notes", notes, dict | None, "give a dictionary of JSON-ready values, or None")
     if model.skill is None:
         raise ValueError("this classifier was not trained: there is nothing to keep")
     sizes = {
@@ -233,13 +238,14 @@ def load_classifier(path: str | os.PathLike[str]) -> tuple[Classifier, dict[str,
         FileNotFoundError: if there is no such file.
         ValueError: if the file is none of a classifier, is damaged, or does not fit this version of the package.
     """
+    check_path("path", path)
     file = array_file.ArrayFile(path, "a classifier", FORMAT)
     try:
         sizes = dict(file.header["sizes"])
         make = partial(_untrained, tuple(sizes["shape"]), sizes["num_features"], sizes["num_outputs"])
         like = eqx.filter_eval_shape(make, key=jax.random.key(0))
         skill, notes = Skill(**file.header["skill"]), file.header["notes"]
-    except (ValueError, TypeError, RuntimeError, KeyError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path} does not fit this version of vrrae_lab: {error}") from error
     read = file.arrays(like)
     return Classifier(read.encoder, read.head, skill), notes
@@ -267,6 +273,9 @@ def kept_classifier(
     Raises:
         ValueError: if the file is damaged, or holds a classifier of other images or settings.
     """
+    check_path("path", path)
+    check_key(key)
+    targets(train, test)  # refuses bad ones
     notes = {
         "num_steps": num_steps,
         "key": np.asarray(jax.random.key_data(key)).tolist(),

@@ -18,11 +18,12 @@ import optax
 from jaxtyping import Array, Key, PyTree
 
 from vrrae_lab.array_file import ArrayFile, write
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import check_at_least, check_path
 from vrrae_lab.environment import device, versions
 from vrrae_lab.files import differences
 
 FORMAT = "vrrae_lab training checkpoint 1"
+HEADER = {"step": int, "settings": dict, "environment": dict}
 IMAGES_IN_A_DIGEST = 1000
 
 
@@ -46,6 +47,7 @@ class Checkpoints:
         """
         check_at_least(1, "every", every)
         check_at_least(1, "keep", keep)
+        check_path("folder", folder)
         self.folder, self.every, self.keep = Path(folder), every, keep
 
     def files(self) -> list[Path]:
@@ -78,6 +80,8 @@ class Checkpoints:
         for path in reversed(found):
             try:
                 file = ArrayFile(path, "a training checkpoint", FORMAT)
+                if not all(isinstance(file.header.get(name), kind) for name, kind in HEADER.items()):
+                    raise ValueError(f"{path} is not of this version of vrrae_lab: it lacks one of {', '.join(HEADER)}")
             except ValueError as error:
                 warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=3)
                 continue

@@ -138,9 +138,15 @@ class Run:
         }
 
     def resume(self, file: ArrayFile | None) -> None:
-        """Go back to where a checkpoint was written."""
+        """Go back to where a checkpoint was written.
+
+        Raises:
+            ValueError: if it is not of such a run.
+        """
         if file is None:
             return
+        if missing := [name for name in ("terms", "called", "seconds", "compile_seconds") if name not in file.header]:
+            raise ValueError(f"the checkpoint does not fit this version of vrrae_lab: it has no {', '.join(missing)}")
         notes, step = file.header, file.header["step"]
         arrays, rest = eqx.partition((self.state, self._fixed.loss), eqx.is_array)
         like = local(arrays, self._mesh), {name: np.zeros(step, np.float32) for name in notes["terms"]}
