@@ -132,14 +132,18 @@ def _is_picture(output: NotebookNode) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Run or check the named notebooks, or all of them; the exit status is 1 when one fails."""
+    """Run or check the named notebooks, or all of them; the exit status is 1 when one fails, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="tools/notebooks.py", description="Run the notebooks, or check them.")
     parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a path or a name in notebooks/ (all)")
     parser.add_argument("--check", action="store_true", help="change nothing, say what is wrong")
     options = parser.parse_args(arguments)
     paths = [_find(name) for name in options.notebooks] or sorted(NOTEBOOKS.glob("*.ipynb"))
     # A list, not a generator: every notebook gets its turn, also after one that failed.
-    return int(not all([(_check if options.check else _run)(path) for path in paths]))
+    try:
+        return int(not all([(_check if options.check else _run)(path) for path in paths]))
+    except KeyboardInterrupt:
+        print("\ninterrupted: the notebook that was running stays as it was", file=sys.stderr)
+        return 130
 
 
 def _check(path: Path) -> bool:

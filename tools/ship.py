@@ -125,6 +125,8 @@ def ship_model(name: str) -> None:
     model, history = vl.fit(
         model, train.x, loss=loss, optimizer=optimizer, batch_size=64, num_steps=2000, key=jr.key(2)
     )
+    if history.stopped == "interrupted":  # nothing half-trained is shipped
+        raise KeyboardInterrupt
     model = vl.freeze_basis(model, train.x)
     settings = {"data": own.data, "image_size": train.shape[0], "constructor": own.constructor, **own.sizes}
     settings |= {"loss": type(loss).__name__, "beta": own.beta, "num_steps": 2000, "optimizer": "adabelief"}
@@ -160,5 +162,9 @@ if __name__ == "__main__":
     chosen = arguments.names or always
     if unknown := [name for name in chosen if name not in (*always, *FULL_RUNS)]:
         sys.exit(f"nothing named {', '.join(unknown)} is shipped; there are: {', '.join((*always, *FULL_RUNS))}")
-    for chosen_name in chosen:
-        ship_model(chosen_name) if chosen_name in MODELS else ship_run(chosen_name, arguments.manual_dir)
+    try:
+        for chosen_name in chosen:
+            ship_model(chosen_name) if chosen_name in MODELS else ship_run(chosen_name, arguments.manual_dir)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted: {chosen_name} is not shipped, what was before it is", file=sys.stderr)
+        sys.exit(130)

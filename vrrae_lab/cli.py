@@ -26,19 +26,24 @@ def main(argv: Sequence[str]) -> int:
         arguments = parser.parse_args(argv)
     except SystemExit as stop:  # argparse has printed its message
         return OK if stop.code in (0, None) else USAGE
+    try:
+        return _answer(arguments)
+    except _UsageError as error:
+        print(f"vrrae-lab: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("\nvrrae-lab: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _answer(arguments: argparse.Namespace) -> int:
     from vrrae_lab.data import DataUnavailableError
 
     try:
         return arguments.command(arguments)
-    except _UsageError as error:
-        print(f"vrrae-lab: {error}", file=sys.stderr)
-        return USAGE
     except (ValueError, OSError, DataUnavailableError) as error:
         print(f"vrrae-lab: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("\nvrrae-lab: interrupted", file=sys.stderr)
-        return INTERRUPTED
 
 
 class _UsageError(Exception):
@@ -132,6 +137,9 @@ def _run(arguments: argparse.Namespace) -> int:
     except ValueError as error:  # the experiment does not know what was asked for
         raise _UsageError(error) from error
     out = arguments.out / "-".join(filter(None, [arguments.name, arguments.data]))
+    nearest = next(path for path in (out, *out.parents) if path.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"--out {arguments.out}: {nearest} is no folder, name another")
     try:
         record = experiment.run(out)
     except KeyboardInterrupt:
