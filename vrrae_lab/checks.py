@@ -72,7 +72,7 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
     return array.astype(float, copy=False)
 
 
-def check_positive(name: str, value: float, what: str = "number") -> None:
+def check_positive(name: str, value: float | Array, what: str = "number") -> None:
     """Refuse what is not above 0 and finite.
 
     Raises:
