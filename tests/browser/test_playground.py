@@ -78,10 +78,13 @@ def test_another_cell_runs_while_the_models_train_and_sees_the_sliders(training)
     wait_for(page, lambda: step(page) >= 3)
     rig.move_slider(page, 0, 2)
     page.evaluate(
-        "source => jupyterapp.shell.currentWidget.content.widgets[1].model.sharedModel.setSource(source)",
+        """source => {
+            const {content} = jupyterapp.shell.currentWidget;
+            content.activeCellIndex = content.widgets.length - 1;
+            content.widgets.at(-1).model.sharedModel.setSource(source);
+        }""",
         "print('beta', playground.training['VRRAE'].settings.beta, playground.running)",
     )
-    page.evaluate("() => { jupyterapp.shell.currentWidget.content.activeCellIndex = 1; }")
     page.evaluate("() => { void jupyterapp.commands.execute('notebook:run-cell'); }")
     page.get_by_text(re.compile(r"^beta \d+\.\d+ True")).wait_for(timeout=10_000)
     before = step(page)
