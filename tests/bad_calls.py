@@ -484,7 +484,7 @@ LIBRARY = {
         name=("some", TEXT),
         x=(
             X,
-            [*NO_ARRAYS, *(Bad(v, says="x (is|has)") for v in (X[0], X[:0], X[:, :0], X[None], X.astype(int), X > 0))],
+            [*NO_ARRAYS, *(Bad(v, says="x (is|has)") for v in (X[0], X[:, :0], X[None], X.astype(int), X > 0))],
         ),
         labels=(None, [Bad("abc", TypeError), Bad([1, 2], TypeError)]),
         offset=(0.0, NO_NUMBER),

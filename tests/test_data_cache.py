@@ -94,8 +94,8 @@ def write_and_be_killed(folders: list[Path]) -> list[str]:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked to be killed, which this system cannot do")
 @pytest.mark.parametrize("state", ["empty", "holds the first"])
 def test_killed_process_leaves_a_whole_cache_or_none(state: str, tmp_path: Path) -> None:
-    # three chunks, and two calls for each file that is put in its place, of which there are three or four
-    every = 9 if state == "empty" else 11
+    # three chunks, the two arrays made sure of, and two calls for each file put in its place, which are three or four
+    every = 11 if state == "empty" else 13
     folders = [tmp_path / f"{moment}" for moment in range(every + 1)]
     if state != "empty":
         for folder in folders:
@@ -110,7 +110,7 @@ def test_killed_process_leaves_a_whole_cache_or_none(state: str, tmp_path: Path)
         cache.write(folder, "train", SHAPE, chunks(FIRST), {"found": "again"})
         assert contents(folder) is not None
     # the first is there until all of the second is written, and lost only while the files are exchanged
-    assert seen == ([None] * 9 + ["second"] if state == "empty" else ["first"] * 5 + [None] * 6 + ["second"])
+    assert seen == ([None] * 11 + ["second"] if state == "empty" else ["first"] * 7 + [None] * 6 + ["second"])
 
 
 def test_abandoned_temporary_files_are_removed_and_young_ones_left(tmp_path: Path) -> None:

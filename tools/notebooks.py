@@ -80,7 +80,10 @@ def run(path: Path) -> None:
     # Each plotly figure is kept twice: as a live chart, and as a picture for pages that show no plotly.
     environment = os.environ | {"PLOTLY_RENDERER": "plotly_mimetype+png"}
     environment.pop("VRRAE_LAB_FAST", None)
-    client.execute(env=environment)
+    try:
+        client.execute(env=environment)
+    except AssertionError as error:  # at Ctrl-C nbclient ends the kernel, and fails to end it again on its way out
+        raise KeyboardInterrupt from error
     for output in filter(_is_stderr, _outputs(nb)):
         print(output.text, file=sys.stderr)  # a warning must not vanish unseen with the progress bars
     clean(nb)

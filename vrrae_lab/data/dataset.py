@@ -44,8 +44,8 @@ class Dataset:
     def __post_init__(self) -> None:
         check_kind("name", self.name, str, "give the data set and split as text")
         check_kind("x", self.x, np.ndarray, "give images as a NumPy array")
-        if self.x.ndim != 4 or self.x.size == 0:
-            raise ValueError(f"x has shape {self.x.shape}: images are (batch, height, width, channels), at least one")
+        if self.x.ndim != 4 or 0 in self.x.shape[1:]:
+            raise ValueError(f"x has shape {self.x.shape}: images are (batch, height, width, channels)")
         if self.x.dtype != np.uint8 and self.x.dtype.kind != "f":
             raise ValueError(f"x is {self.x.dtype}: give float32, or the uint8 of the source")
         if self.labels is not None:
