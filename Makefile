@@ -12,8 +12,8 @@ COLAB_PYTHON ?= $(PYTHON)
 COLAB_INSTALLED := .venv-colab/.installed
 # Left out are tests of long arithmetic or of many processes, in which nothing depends on these versions alone, and
 # those of the repository's own tools and pages.
-COLAB_TESTS := $(filter-out $(addprefix tests/test_,$(addsuffix .py,aggregate_matching benchmarks density_avae distribution \
-	density_selectors experiments_bandwidth_table experiments_image_sets experiments_studies features microbatch \
+COLAB_TESTS := $(filter-out $(addprefix tests/test_,$(addsuffix .py,aggregate_matching bad_luck benchmarks density_avae \
+	density_selectors distribution docs experiments_bandwidth_table experiments_image_sets experiments_studies features microbatch \
 	notebooks_static penalties sharding total_correlation training_checkpoints usage)) \
 	$(wildcard tests/test_derivations_*.py),$(wildcard tests/test_*.py))
 COLAB_NOTEBOOKS := $(foreach number,00 03 06 07,$(wildcard notebooks/$(number)_*.ipynb))

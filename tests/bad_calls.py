@@ -790,6 +790,13 @@ VIEWS = {
     "widgets.truncated_svd.near_tie": row(widgets.near_tie, key=(K, KEY)),
     "widgets.truncated_svd.truncation": row(widgets.truncation, data=(DIGITS, DATA), num_images=(2, SHOWN)),
     "widgets.densities.kernel_density": row(widgets.kernel_density, points=(POINTS, rows(POINTS, "points"))),
+    "widgets.batch_truncation.batch_truncation": row(
+        widgets.batch_truncation,
+        latent_size=(4, count(1, Bad(HUGE, says="GB"))),
+        rank=(2, count(1, Bad(5))),
+        batch_size=(8, count(1, Bad(1025))),
+        key=(K, KEY),
+    ),
     "widgets.linear_collapse.linear_collapse": row(
         widgets.linear_collapse,
         eigenvalues=(

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.browser
     [
         "00_start_here",
         "01_truncated_svd",
+        "02_kl_derivation",
         "03_bump_collapse",
         "04_singular_values_and_beta",
         "05_latent_explorer",

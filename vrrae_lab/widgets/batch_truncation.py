@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from vrrae_lab import figures
-from vrrae_lab.checks import check_at_least
+from vrrae_lab.checks import check_at_least, check_key, check_memory
 from vrrae_lab.widgets.raster import Axis, Sheet
 from vrrae_lab.widgets.slider_picture import SliderPicture, View, int_slider
 
@@ -26,13 +26,16 @@ def batch_truncation(latent_size: int, *, rank: int, batch_size: int, key: Key[A
         key: draws the noise.
 
     Raises:
-        ValueError: if a number is below 1, the rank above the latent size, or the batch size above 1024.
+        ValueError: if a number is below 1, the rank above the latent size, the batch size above 1024, or there is no
+            memory for the latent size.
     """
     numbers = {"latent_size": latent_size, "rank": rank, "batch_size": batch_size}
     for name, value in numbers.items():
         check_at_least(1, name, value)
     if rank > latent_size or batch_size > MOST_IMAGES:
         raise ValueError(f"{numbers}: use a rank up to the latent size and a batch size up to {MOST_IMAGES}")
+    check_memory(12 * MOST_IMAGES * latent_size, f"noise of {latent_size:,} dimensions")  # in float32 and in float64
+    check_key(key)
     noise = np.asarray(jax.random.normal(key, (MOST_IMAGES, latent_size)), float)
     ranks = np.arange(latent_size + 1)
     of_one_basis = 1 - ranks / latent_size
