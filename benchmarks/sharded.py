@@ -47,7 +47,7 @@ def measured(way: str, precision: str, num_steps: int) -> Row:
     (one, history), (many, its_history) = (
         vl.fit(model, x, mesh=mesh, **settings) for mesh in (None, Mesh(np.array(jax.devices()), ("batch",)))
     )
-    bases = [vl.freeze_basis(trained, x).bottleneck.basis for trained in (one, many)]
+    bases = [vl.freeze_basis(trained, x).bottleneck.basis.matrix for trained in (one, many)]
     ratio = its_history.terms["loss"] / history.terms["loss"]
     return {
         "decomposition": way,
