@@ -489,7 +489,7 @@ BAD_IMAGES = {
     "other size": (X[:, 1:], r"shape \(25, 7, 8, 1\), but this model takes \(batch, 8, 8, 1\)"),
     "other channels": (X.repeat(3, axis=3), r"shape \(25, 8, 8, 3\)"),
     "integers": ((100 * X).astype(np.int32), r"images are int32: .*astype\('float32'\)"),
-    "none": (X[:0], "batch_size = 8, but there are only 0 images"),
+    "none": (X[:0], r"there are no samples: the images have shape \(0, 8, 8, 1\)"),
 }
 
 

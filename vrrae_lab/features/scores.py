@@ -7,9 +7,8 @@ import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
 from vrrae_lab import metrics
-from vrrae_lab.checks import check_key, check_kind, check_number
+from vrrae_lab.checks import as_numbers, check_key, check_kind, check_number
 from vrrae_lab.features.space import FeatureSpace
-from vrrae_lab.metrics.inputs import as_rows
 from vrrae_lab.randomness import generator
 
 # as `models.Images`, of which there need not be equally many
@@ -67,7 +66,7 @@ def scores_of_features(
     Raises:
         ValueError: if n would be below 4, or features are not finite or of different dimensions.
     """
-    real, generated = as_rows("real", real), as_rows("generated", generated)
+    real, generated = as_numbers("real", real), as_numbers("generated", generated)
     check_key(key)
     n = min(len(generated), len(real) // 2)
     if n < LEAST:
