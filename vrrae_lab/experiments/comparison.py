@@ -214,10 +214,10 @@ def runs_of(record: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """The results of one model in every seed, also of runs that diverged, whose metrics are empty.
 
     Raises:
-        ValueError: if the record has no such model.
+        ValueError: if the record has models, but not that one.
     """
     names = model_names(record)
-    if name not in names:
+    if names and name not in names:
         raise ValueError(f"the record has no model {name!r}: there are {', '.join(names)}")
     return [result for result in record["results"] if result["model"] == name]
 
@@ -231,7 +231,7 @@ def of_model(record: Mapping[str, Any], name: str, metric: str) -> list[Any]:
         metric: a key of the metrics.
 
     Raises:
-        ValueError: if the record has no such model, or not that metric.
+        ValueError: if the record has models, but not that one, or not that metric.
     """
     runs = [run for run in runs_of(record, name) if run["metrics"]]
     known = list(dict.fromkeys(key for run in runs for key in run["metrics"]))
