@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import ipywidgets
+import traitlets
 
 from vrrae_lab.checks import check_kind
 from vrrae_lab.widgets.error_line import ErrorLine
@@ -78,18 +79,30 @@ class SliderPicture(ipywidgets.HBox):
         self.image.value, self.caption.value = self._render(*(slider.value for slider in self.sliders))
 
 
+class _FloatSlider(ipywidgets.FloatSlider):
+    """Does not tell the page what the page has just said: that message would come before the picture."""
+
+    value = traitlets.CFloat().tag(sync=True, echo_update=False)
+
+
+class _IntSlider(ipywidgets.IntSlider):
+    """Likewise."""
+
+    value = traitlets.CInt().tag(sync=True, echo_update=False)
+
+
 def float_slider(
     name: str, least: float, most: float, *, value: float = 0.0, step: float = 0.05
 ) -> ipywidgets.FloatSlider:
     """A slider for a number, in the lab's style."""
-    return ipywidgets.FloatSlider(
+    return _FloatSlider(
         value=value, min=least, max=most, step=step, description=name, readout_format=".2f", **slider_style()
     )
 
 
 def int_slider(name: str, least: int, most: int, *, value: int) -> ipywidgets.IntSlider:
     """A slider for a whole number, in the lab's style."""
-    return ipywidgets.IntSlider(value=value, min=least, max=most, description=name, **slider_style())
+    return _IntSlider(value=value, min=least, max=most, description=name, **slider_style())
 
 
 def slider_style() -> dict[str, object]:
