@@ -109,4 +109,8 @@ def _held(path: Path) -> dict:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nbenchmarks: interrupted; with --json the figures of those before this one are kept", file=sys.stderr)
+        sys.exit(130)

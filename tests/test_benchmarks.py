@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,17 @@ def test_every_benchmark_runs_and_leaves_its_figures(tmp_path):
 def test_bad_arguments_are_refused(arguments, complaint):
     done = run(*arguments)
     assert done.returncode == 2 and complaint in done.stderr
+
+
+def test_an_interrupt_ends_with_one_line():
+    command = [sys.executable, "-u", "-m", "benchmarks", "svd"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not process.stdout.readline().startswith("## svd"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.strip().endswith("are kept") and "Traceback" not in errors
 
 
 def test_ways_take_turns_after_a_first_call_that_does_not_count():
