@@ -569,6 +569,11 @@ def test_dots_lie_where_their_axes_say():
     assert columns.mean() == pytest.approx((left + right) / 2, abs=1)
 
 
+def test_letters_that_the_font_lacks_are_refused_rather_than_drawn_as_boxes():
+    with pytest.raises(ValueError, match="'σ': .* beyond ASCII"):
+        raster.Sheet(200, 120, ["σ"], [(raster.Axis(0, 1), raster.Axis(0, 1))])
+
+
 def test_bars_grow_with_their_heights_and_only_filled_ones_are_full():
     sheet = a_sheet(raster.Axis(0, 3), raster.Axis(0, 4))
     sheet.panels[0].bars([1.0, 3.0], [True, False], "#FF0000")

@@ -36,7 +36,7 @@ def linear_collapse(eigenvalues: Sequence[float] | Float[np.ndarray, " count"]) 
         beta = 10.0**exponent
         noise = np.minimum(beta / thresholds, 1)
         left = noise < 1
-        titles = ["σ²/N: what it says", "s²: its noise"]
+        titles = ["sigma^2 / N: what it says", "s^2: its noise"]
         sheet = Sheet(WIDTH, HEIGHT, titles, [(across, Axis(0, 1.05)), (across, Axis(0, 1.05))])
         for panel, heights, colour in zip(sheet.panels, (1 - noise, noise), figures.PALETTE[:2], strict=True):
             panel.bars(heights, left, colour)

@@ -126,6 +126,8 @@ class Panel:
         self._draw.rectangle((self._left, self._top, self._right, self._bottom), outline=INK)
 
     def _text(self, place: tuple[float, float], text: str, anchor: str, colour: str = INK) -> None:
+        if not text.isascii():
+            raise ValueError(f"{text!r}: Pillow's own font has boxes for letters beyond ASCII; write them out")
         self._draw.text(place, text, fill=colour, font=_font(), anchor=anchor)
 
 
