@@ -66,9 +66,8 @@ class ArrayFile:
         with self._path.open("rb") as file:
             self.header = _header(self._path, file.readline(LONGEST_HEADER), kind, format)
             self._content = file.read()
-        length, checksum = len(self._content), self.header["sha256"]
-        of_arrays = hashlib.sha256(self._content).hexdigest()  # alone, in the first files of this package
-        if length != self.header["bytes"] or checksum not in (_digest(self.header, self._content), of_arrays):
+        length = len(self._content)
+        if length != self.header["bytes"] or not _is_whole(self.header, self._content):
             raise ValueError(
                 f"{path} is damaged: its header promises {self.header['bytes']} bytes of arrays, of which {length} are "
                 "there, and a checksum that they and the header do not have; copy it again or train anew"
@@ -97,7 +96,15 @@ def _header(path: Path, line: bytes, kind: str, format: str) -> dict[str, Any]:
     return header
 
 
+def _is_whole(header: Mapping[str, Any], content: bytes) -> bool:
+    """Whether the checksum is that of the header and the arrays, or of these alone, as in the package's first files."""
+    checksum = header["sha256"]
+    return checksum == _digest(header, content) or checksum == hashlib.sha256(content).hexdigest()
+
+
 def _digest(header: Mapping[str, Any], content: bytes) -> str:
     """The SHA-256 of all else in a header, and of the arrays."""
     rest = {name: value for name, value in header.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(rest).encode() + b"\n" + content).hexdigest()
+    digest = hashlib.sha256(json.dumps(rest).encode() + b"\n")
+    digest.update(content)
+    return digest.hexdigest()

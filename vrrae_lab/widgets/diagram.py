@@ -10,7 +10,7 @@ import numpy as np
 from vrrae_lab import figures
 from vrrae_lab.bottlenecks import LowRank, VariationalLowRank
 from vrrae_lab.checks import check_kind
-from vrrae_lab.data.dataset import Dataset, check_data
+from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.figures.diagram import PICTURE, size
 from vrrae_lab.gaussian import DiagonalGaussian
 from vrrae_lab.models import Autoencoder, as_floats, check_frozen
@@ -36,21 +36,21 @@ def diagram(models: Mapping[str, Autoencoder], data: Dataset) -> SliderPicture:
         ValueError: if there are no models, one is not frozen or has diverged, or the images do not fit.
     """
     check_kind("models", models, Mapping, "give models by name")
-    check_data(data)
     if not models:
         raise ValueError("there are no models: give one or more by name")
     for name, model in models.items():
         check_frozen(model, name)
     order = {name: encoded(model, data).order for name, model in models.items()}
-    limits, captions = data.value_range, {name: _in_words(model) for name, model in models.items()}
+    limits, outputs = data.value_range, {name: _outputs(model) for name, model in models.items()}
+    captions = {name: _in_words(model) for name, model in models.items()}
 
     def picture(x: np.ndarray) -> bytes:
         return figures.png(figures.to_pixels(np.asarray(x), limits)[0], max(1, PICTURE // data.shape[0]))
 
     def render(name: str, number: int, draw: int) -> View:
         x = np.asarray(as_floats(jnp.asarray(data.x[number - 1 : number])))
-        middle, z = _middle(models[name], x, np.sort(order[name][:MOST_NUMBERS]), jax.random.key(draw))
-        encoder = figures.Stage("encoder", [f"{x.size} pixels", "to", f"{_outputs(models[name])} numbers"], "network")
+        middle, z = _middle(models[name], outputs[name], x, np.sort(order[name][:MOST_NUMBERS]), jax.random.key(draw))
+        encoder = figures.Stage("encoder", [f"{x.size} pixels", "to", f"{outputs[name]} numbers"], "network")
         stages = [
             figures.Stage("image x", kind="image", picture=picture(x)),
             encoder,
@@ -72,16 +72,16 @@ def _outputs(model: Autoencoder) -> int:
 
 
 def _middle(
-    model: Autoencoder, x: np.ndarray, shown: np.ndarray, key: jax.Array
+    model: Autoencoder, num_outputs: int, x: np.ndarray, shown: np.ndarray, key: jax.Array
 ) -> tuple[list[figures.Stage], np.ndarray]:
     """The boxes between encoder and decoder, and what the decoder is given, in coefficients."""
     posterior = model.encode(x)
     mean = np.asarray(posterior.mean)[0]
     stages = []
     if isinstance(model.bottleneck, LowRank | VariationalLowRank):
-        size, rank = _outputs(model), len(mean)
-        stages.append(figures.Stage("latent y", [f"{size} numbers", "", "one of N rows"]))
-        stages.append(figures.Stage("SVD", ["y ≈ U α", "", f"U: {size} × {rank}", "of all images"], "decomposition"))
+        stages.append(figures.Stage("latent y", [f"{num_outputs} numbers", "", "one of N rows"]))
+        lines = ["y ≈ U α", "", f"U: {num_outputs} × {len(mean)}", "of all images"]
+        stages.append(figures.Stage("SVD", lines, "decomposition"))
     rest = [f"… {len(mean)} in all"] if len(mean) > len(shown) else []
     if not isinstance(posterior, DiagonalGaussian):
         stages.append(figures.Stage("numbers α", [f"{j + 1}:  {mean[j]:+.2f}" for j in shown] + rest))

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from vrrae_lab.checks import check_at_least
-from vrrae_lab.data.dataset import Dataset, check_data
+from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.models import Autoencoder, check_frozen
 from vrrae_lab.widgets.coefficient_panel import CoefficientPanel
 from vrrae_lab.widgets.coefficients import Coefficients, State
@@ -171,7 +171,6 @@ def explore(model: Autoencoder, data: Dataset, *, other: Autoencoder | None = No
         ValueError: if a model is not frozen, has diverged or takes other images, or `num_sliders` is below 1.
     """
     check_at_least(1, "num_sliders", num_sliders)
-    check_data(data)
     models = [model] if other is None else [model, other]
     for each in models:
         check_frozen(each)
