@@ -28,16 +28,19 @@ bumps = vl.data.bumps(image_size=32)
 model, _ = vl.checkpoint.load(vl.checkpoint.shipped("bumps_vrrae"))
 """
 # In the page: the time from the key's event to the frame after the picture has changed.
-ON_IMAGE = """image => {
+ON_PIXELS = """canvas => {
     window.times = [];
     let pressed = null;
     document.addEventListener('keydown', () => { pressed = performance.now(); }, true);
-    image.addEventListener('load', () => {
+    const pen = canvas.getContext('2d');
+    const put = pen.putImageData.bind(pen);
+    pen.putImageData = (...picture) => {
+        put(...picture);
         if (pressed === null) return;
         const from = pressed;
         pressed = null;
         requestAnimationFrame(() => window.times.push(performance.now() - from));
-    });
+    };
 }"""
 ON_CANVAS = """() => {
     window.times = [];
@@ -72,7 +75,7 @@ def _explorer(page, scratch: Path, code: str, presses: int) -> Row:
         rig.run_all(page)
         rig.settled_pixels(page)
         rig.sliders(page).first.focus()
-        rig.images(page).first.evaluate(ON_IMAGE)
+        rig.images(page).first.evaluate(ON_PIXELS)
         return _presses(page, presses)
 
 

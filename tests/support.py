@@ -1,5 +1,6 @@
 """What several test modules need."""
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from PIL import Image
 
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import Bumps, comparison
 from vrrae_lab.models import constructors
+from vrrae_lab.widgets.pixel_canvas import PixelCanvas
 
 
 def shared_data() -> Path:
@@ -30,6 +33,14 @@ def shared_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+def shown(picture: Any) -> np.ndarray:
+    """What a picture of our widgets shows, canvas or PNG, as RGB; of a magnified PNG each square as one pixel."""
+    if isinstance(picture, PixelCanvas):
+        return np.frombuffer(picture.value, np.uint8).reshape(*picture.shape, 4)[..., :3]
+    pixels = np.asarray(Image.open(io.BytesIO(picture.value)))
+    return pixels[:: picture._magnify, :: picture._magnify]
 
 
 def synthetic_images(

@@ -1,6 +1,5 @@
 """The explorer at the level of traits; tests/browser moves it in JupyterLab."""
 
-import io
 import threading
 
 import equinox as eqx
@@ -8,7 +7,7 @@ import ipywidgets
 import jax
 import numpy as np
 import pytest
-from PIL import Image
+from support import shown
 
 import vrrae_lab as vl
 
@@ -34,18 +33,12 @@ def limits(bumps):
     return float(bumps.x.min()), float(bumps.x.max())
 
 
-def picture(explorer):
-    """The shown image as an array of RGB pixels."""
-    return np.asarray(Image.open(io.BytesIO(explorer.image.value)))
-
-
 def test_the_middle_of_the_sliders_is_the_decoded_mean(model, bumps):
     explorer = vl.widgets.explore(model, bumps)
     middle = np.asarray(model.encode(bumps.x).mean).mean(axis=0)
     image = np.asarray(model.decode(middle[None]))
     expected = vl.figures.to_pixels(image, limits(bumps))[0]
-    magnify = picture(explorer).shape[0] // SIZE
-    np.testing.assert_array_equal(picture(explorer)[::magnify, ::magnify], expected)
+    np.testing.assert_array_equal(shown(explorer.image), expected)
 
 
 def test_a_slider_moves_its_coefficient_by_its_spread(model, bumps):
@@ -56,9 +49,8 @@ def test_a_slider_moves_its_coefficient_by_its_spread(model, bumps):
     second = np.argsort(-spread)[1]
     z[second] += 1.5 * spread[second]
     expected = vl.figures.to_pixels(np.asarray(model.decode(z[None])), limits(bumps))[0]
-    magnify = picture(explorer).shape[0] // SIZE
     # rounding to 8 bits may fall either way
-    assert np.abs(picture(explorer)[::magnify, ::magnify].astype(int) - expected).max() <= 2
+    assert np.abs(shown(explorer.image).astype(int) - expected).max() <= 2
 
 
 def test_every_slider_changes_the_picture_and_reset_brings_it_back(model, bumps):

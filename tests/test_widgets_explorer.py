@@ -13,9 +13,11 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from support import shown
 
 import vrrae_lab as vl
 from vrrae_lab.widgets import image_source
+from vrrae_lab.widgets.picture import PngPicture
 
 SIZE, RANK, PAGE = 16, 5, 2
 
@@ -49,16 +51,9 @@ def explorer(model, bumps):
     return vl.widgets.explore(model, bumps, num_sliders=PAGE)
 
 
-def pixels(image):
-    """What an `ipywidgets.Image` shows, one pixel for each of the model's."""
-    shown = np.asarray(Image.open(io.BytesIO(image.value)))
-    magnify = shown.shape[0] // SIZE
-    return shown[::magnify, ::magnify].astype(int)
-
-
 def assert_shows(image, expected, data):
     limits = float(data.x.min()), float(data.x.max())
-    np.testing.assert_allclose(pixels(image), vl.figures.to_pixels(expected, limits)[0], atol=2)
+    np.testing.assert_allclose(shown(image).astype(int), vl.figures.to_pixels(expected, limits)[0], atol=2)
 
 
 def file(x, format="PNG"):
@@ -380,8 +375,8 @@ def test_images_of_bytes_are_shown_as_fractions(model):
     np.testing.assert_allclose(state(of_bytes).position, state(of_floats).position, atol=1e-4)
     original = data.as_floats().x[5:6]
     panel = of_bytes.panels[0]
-    np.testing.assert_array_equal(pixels(panel.original), vl.figures.to_pixels(original, (0, 1))[0])
-    np.testing.assert_array_equal(pixels(panel.image), vl.figures.to_pixels(model.reconstruct(original), (0, 1))[0])
+    np.testing.assert_array_equal(shown(panel.original), vl.figures.to_pixels(original, (0, 1))[0])
+    np.testing.assert_array_equal(shown(panel.image), vl.figures.to_pixels(model.reconstruct(original), (0, 1))[0])
 
 
 def test_a_drawing_is_encoded_stroke_by_stroke_and_wiping_changes_nothing(explorer, bumps):
@@ -404,10 +399,13 @@ def test_a_drawing_is_encoded_stroke_by_stroke_and_wiping_changes_nothing(explor
 
 def test_without_anywidget_the_picker_and_the_upload_remain(model, bumps, monkeypatch):
     monkeypatch.delitem(sys.modules, "vrrae_lab.widgets.drawing_pad", raising=False)
+    monkeypatch.delitem(sys.modules, "vrrae_lab.widgets.pixel_canvas", raising=False)
     monkeypatch.setitem(sys.modules, "anywidget", None)
     explorer = vl.widgets.explore(model, bumps)
     assert explorer.source.pad is None
     explorer.source.number.value = 1
+    assert isinstance(explorer.image, PngPicture)
+    assert_shows(explorer.image, model.reconstruct(bumps.x[1:2]), bumps)
     explorer.reset()
     assert explorer.message.value == ""
 

@@ -48,7 +48,7 @@ PROGRESS = """() => {
 }"""
 PIXELS = """image => {
     const canvas = document.createElement('canvas');
-    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    [canvas.width, canvas.height] = [image.naturalWidth ?? image.width, image.naturalHeight ?? image.height];
     canvas.getContext('2d').drawImage(image, 0, 0);
     return canvas.toDataURL();
 }"""
@@ -163,8 +163,8 @@ def sliders(page: "Page") -> "Locator":
 
 
 def images(page: "Page") -> "Locator":
-    """All `ipywidgets.Image`, in the order of the page."""
-    return page.locator(".jp-OutputArea img.widget-image")
+    """All pictures of our widgets that only show, `ipywidgets.Image` or canvas, in the order of the page."""
+    return page.locator(".jp-OutputArea :is(img.widget-image, canvas.vrrae-lab-pixels)")
 
 
 def move_slider(page: "Page", number: int = 0, steps: int = 1) -> None:
@@ -178,7 +178,7 @@ def pixels(page: "Page", number: int = 0) -> str:
     """What image `number` shows at this moment, as a data address; equal only for equal pixels."""
     image = images(page).nth(number)
     image.scroll_into_view_if_needed()
-    page.wait_for_function("image => image.checkVisibility() && image.naturalWidth > 0", arg=image.element_handle())
+    page.wait_for_function("image => image.checkVisibility() && image.naturalWidth !== 0", arg=image.element_handle())
     return image.evaluate(PIXELS)
 
 

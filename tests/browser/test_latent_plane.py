@@ -15,7 +15,7 @@ model, _ = vl.checkpoint.load(vl.checkpoint.shipped("bumps_vrrae"))
 plane = vl.widgets.latent_plane(model, bumps, path=diagonal, key=jax.random.key(0), fallback={fallback})
 plane
 """
-CANVAS = ".jp-OutputArea canvas"
+CANVAS = ".jp-OutputArea canvas[role=application]"
 DECODED, PAIR, STRIP = 0, 1, 2  # the images beside a canvas, in the order of the page
 # Places on the canvas, as fractions of it, that have the colour of the points.
 POINTS = """canvas => {

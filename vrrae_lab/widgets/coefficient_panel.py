@@ -29,7 +29,7 @@ class CoefficientPanel(ipywidgets.Box):
         sliders: of the coefficients on this page.
         rank: the slider of how many coefficients are decoded.
         noise: the slider of the posterior's noise; None for a deterministic model.
-        image: the decoded image as PNG.
+        image: the decoded image, a `picture`.
         original: the encoded image, if there is one, at its left.
         caption: rank and error in words.
         bars: what each coefficient carries.

@@ -36,7 +36,7 @@ class Explorer(ipywidgets.VBox):
         sliders: of the first model, the page that is shown; its noise, if any, is the last.
         noise: of the first model; None for a deterministic one.
         rank: the first model's slider of how many coefficients are decoded.
-        image: what the first model decodes, as PNG.
+        image: what the first model decodes, a `picture`.
         caption: words that belong to it.
         source: where images to encode come from: a number, a file, a drawing.
         play: swings the coefficient that was moved last to and fro.

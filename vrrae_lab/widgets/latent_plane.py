@@ -16,6 +16,7 @@ from vrrae_lab.models import Autoencoder
 from vrrae_lab.widgets.error_line import ErrorLine
 from vrrae_lab.widgets.latent_drawing import SIZE, Pixels, with_marker
 from vrrae_lab.widgets.latent_points import NUM_STEPS, SAMPLES, LatentPoints, Plane, Scene
+from vrrae_lab.widgets.picture import picture
 from vrrae_lab.widgets.slider_picture import float_slider
 
 DECODED_SIZE, PAIR_SIZE, STRIP_SIZE = 200, 140, 80  # about the heights on the page
@@ -103,9 +104,9 @@ class LatentPlane(ipywidgets.VBox):
         self._ends: dict[str, int] = {}
         self._make_controls()
         height, width, _ = points.data.shape
-        self.decoded = _image(DECODED_SIZE, height, width)
-        self.pair = _image(PAIR_SIZE, height, 2 * width + 1)
-        self.strip = _image(STRIP_SIZE, height, NUM_STEPS * (width + 1) - 1)
+        self.decoded = _picture(DECODED_SIZE, height, width, "decoded at the ring", board)
+        self.pair = _picture(PAIR_SIZE, height, 2 * width + 1, "a point's image, and decoded from it", board)
+        self.strip = _picture(STRIP_SIZE, height, NUM_STEPS * (width + 1) - 1, "decoded on the way", board)
         self.strip.layout.display = "none"  # until there is one
         self.legend, self.caption, self.message = ipywidgets.HTML(), ipywidgets.HTML(), ErrorLine()
         self._observe()
@@ -203,7 +204,7 @@ class LatentPlane(ipywidgets.VBox):
 
     def _decode(self) -> None:
         scene, pointer = self.scene, self.board.pointer
-        _show(self.decoded, self._points.decoded(scene, pointer), DECODED_SIZE)
+        self.decoded.show(self._points.decoded(scene, pointer))
         others = "at their mean" if scene.base is None else f"those of {self._points.describe(scene.base)}"
         places = ", ".join(f"{axis} = {value:.3g}" for axis, value in zip(self._axes(), pointer, strict=True))
         self.caption.value = f"{places}" + (f"; the others {others}" if len(self._points.order) > 2 else "")
@@ -225,7 +226,7 @@ class LatentPlane(ipywidgets.VBox):
     def _show_pair(self) -> None:
         number = next((i for i in (self.board.hovered, self.board.picked) if i >= 0), None)
         if number is not None:
-            _show(self.pair, self._points.pair(number), PAIR_SIZE)
+            self.pair.show(self._points.pair(number))
             self.pair_name.value = f"{escape(self._points.describe(number))}, and decoded"
 
     def _mark(self, letter: str) -> None:
@@ -243,7 +244,7 @@ class LatentPlane(ipywidgets.VBox):
             self._show_strip(images, "decoded along the painted line")
 
     def _show_strip(self, pixels: Pixels, words: str) -> None:
-        _show(self.strip, pixels, STRIP_SIZE)
+        self.strip.show(pixels)
         self.strip.layout.display = None
         self.strip_name.value = words
 
@@ -283,17 +284,6 @@ def _board() -> Any:
     return Canvas()
 
 
-def _image(size: int, rows: int, columns: int) -> ipywidgets.Image:
-    """An empty picture on the page, about `size` high, for pixels that are shown as squares."""
-    height = min(size, rows * _magnify(size, rows))
-    layout = {"height": f"{height}px", "width": f"{round(height * columns / rows)}px"}
-    blank = figures.png(np.full((1, 1, 3), 255, np.uint8))
-    return ipywidgets.Image(value=blank, format="png", layout=layout)
-
-
-def _show(image: ipywidgets.Image, pixels: Pixels, size: int) -> None:
-    image.value = figures.png(pixels, _magnify(size, len(pixels)))
-
-
-def _magnify(size: int, rows: int) -> int:
-    return max(1, size // rows)
+def _picture(size: int, height: int, width: int, label: str, board: Any) -> Any:
+    """A picture about `size` pixels high on the page."""
+    return picture((height, width), max(1, size // height), label, fallback=isinstance(board, SliderBoard))
