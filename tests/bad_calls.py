@@ -663,6 +663,18 @@ LIBRARY = {
     "experiments.record.shipped_record": row(
         experiments.shipped_record, name=("bumps", [Bad(v, says="no record") for v in ("x", "", None, 3, "../cli")])
     ),
+    "experiments.record.read_record": row(
+        experiments.read_record,
+        source=(
+            "bumps",
+            [*PATH, Bad("x", says="no record"), Bad("x.json", says="no record"), Bad(__file__, says="JSON")],
+        ),
+    ),
+    "experiments.two_records.compare_records": row(
+        experiments.compare_records,
+        first=(RECORD, [Bad(v, TypeError, "record") for v in (None, 3, "bumps")] + [Bad({}, says="no record")]),
+        second=(RECORD, [Bad({"results": [{"model": "b"}]}, says="no seed")]),
+    ),
     "experiments.short_run": row(experiments.short_run, kind=(experiments.Bumps, WRONG)),
     "experiments.bumps.Bumps": row(
         experiments.Bumps,

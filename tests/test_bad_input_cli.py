@@ -31,6 +31,14 @@ ROWS: dict[str, list[tuple[list[str], int]]] = {
         (["run", "bandwidth_table", "--fast", "--out", "file"], 1),
         (["run", "bandwidth_table", "--fast", "--out", "a\0b"], 1),
     ],
+    "compare": [
+        *(
+            (["compare", "bumps", text], 1)
+            for text in ("", "a\0b", "nonsense", "nowhere.json", "file", "bandwidth_table")
+        ),
+        (["compare", "bumps", "mnist_fast", "zoo"], 2),
+        (["compare", "bumps"], 2),
+    ],
     "claims": [
         *((["claims", text], 2) for text in [*NATURAL, "0", "999", HUGE]),
         *((["claims", "1", "--seed", text], 2) for text in NATURAL),

@@ -60,7 +60,7 @@ def test_list_names_experiments_and_data_sets(capsys: pytest.CaptureFixture[str]
 
 WRONG_USAGE: dict[str, tuple[list[str], list[str]]] = {
     "no command": ([], ["COMMAND"]),
-    "unknown command": (["walk"], ["walk", "list", "run", "claims", "bandwidth", "data", "lab"]),
+    "unknown command": (["walk"], ["walk", "list", "run", "compare", "claims", "bandwidth", "data", "lab"]),
     "unknown experiment": (["run", "lumps"], ["unknown experiment 'lumps'", "bumps, mnist"]),
     "unknown data set": (["data", "dogs"], ["unknown data set 'dogs'", "bumps, digits, mnist"]),
     "unknown option": (["run", "bumps", "--slow"], ["--slow"]),

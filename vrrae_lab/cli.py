@@ -1,4 +1,4 @@
-"""The command line: `vrrae-lab list`, `run`, `claims`, `bandwidth`, `data`, `lab`.
+"""The command line: `vrrae-lab list`, `run`, `compare`, `claims`, `bandwidth`, `data`, `lab`.
 
 Exit status 0: done; 1: it failed; 2: wrong usage; 130: interrupted. Errors a user can cause are one line, no traceback.
 """
@@ -53,7 +53,7 @@ class _UsageError(Exception):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="vrrae-lab", description="Variational Rank Reduction Autoencoders, to try.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_list, _add_run, _add_claims, _add_bandwidth, _add_data, _add_lab):
+    for add in (_add_list, _add_run, _add_compare, _add_claims, _add_bandwidth, _add_data, _add_lab):
         add(commands)
     return parser
 
@@ -150,6 +150,22 @@ def _run(arguments: argparse.Namespace) -> int:
         write_text(out / f"{name}.html", figure.to_html(include_plotlyjs=True))
         print(f"figure: {out / name}.html")
     print(f"record: {out / 'record.json'}")
+    return OK
+
+
+def _add_compare(commands: Any) -> None:
+    parser = commands.add_parser("compare", help="hold two records against each other, with intervals")
+    for letter in "AB":
+        parser.add_argument(
+            letter.lower(), metavar=letter, help="a record: its file, its folder, or a shipped one's name"
+        )
+    parser.set_defaults(command=_compare)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from vrrae_lab.experiments import compare_records, read_record
+
+    print(compare_records(read_record(arguments.a), read_record(arguments.b)))
     return OK
 
 

@@ -18,8 +18,9 @@ from vrrae_lab.experiments.collapse_map import CollapseMap
 from vrrae_lab.experiments.comparison import of_model
 from vrrae_lab.experiments.cost import Cost
 from vrrae_lab.experiments.image_sets import CelebA, Cifar10, ImageSet, Mnist
-from vrrae_lab.experiments.record import shipped_record
+from vrrae_lab.experiments.record import read_record, shipped_record
 from vrrae_lab.experiments.study import Study
+from vrrae_lab.experiments.two_records import compare_records
 from vrrae_lab.experiments.zoo import Zoo
 
 
@@ -88,7 +89,9 @@ __all__ = [
     "Mnist",
     "Study",
     "Zoo",
+    "compare_records",
     "of_model",
+    "read_record",
     "shipped_record",
     "short_run",
 ]

@@ -207,6 +207,8 @@ def model_names(record: Mapping[str, Any]) -> list[str]:
     check_kind("record", record, Mapping, "give what run or shipped_record returns")
     if "results" not in record:
         raise ValueError(f"this is no record of trained models: it has {', '.join(map(str, record))}, and no results")
+    if not all(isinstance(r, Mapping) and {"model", "seed", "metrics"} <= r.keys() for r in record["results"]):
+        raise ValueError("this is no record of trained models: a result of it names no model, no seed or no metrics")
     return list(dict.fromkeys(result["model"] for result in record["results"]))
 
 

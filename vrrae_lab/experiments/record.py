@@ -31,6 +31,28 @@ def shipped_record(name: str) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+def read_record(source: str | Path) -> dict[str, Any]:
+    """The record in a file, or `record.json` in a folder that an experiment was run in, or a shipped one by its name.
+
+    Raises:
+        TypeError: if `source` is neither text nor a path.
+        ValueError: if there is no such record, or the file is none.
+    """
+    check_path("source", source)
+    path = Path(source) / "record.json" if Path(source).is_dir() else Path(source)
+    if not path.exists() and path.suffix != ".json":
+        return shipped_record(str(source))
+    if not path.exists():
+        raise ValueError(f"{source}: there is no record; `vrrae-lab run NAME` leaves one in runs/NAME")
+    try:
+        record = json.loads(path.read_text())
+    except ValueError as error:  # bad letters too
+        raise ValueError(f"{path} is not a record: it is no JSON ({error})") from error
+    if not isinstance(record, dict) or "experiment" not in record:
+        raise ValueError(f"{path} is not the record of an experiment")
+    return record
+
+
 def settings_of(experiment: Any) -> dict[str, Any]:
     """The fields that decide each run of an experiment.
 
