@@ -239,19 +239,19 @@ BOTTLENECKS = {
         mean_layer=(None, BASIS),
         key=(K, KEY),
     ),
-    "linalg.truncated_svd": row(
+    "linalg.svd.truncated_svd": row(
         linalg.truncated_svd, latents=(LATENTS, MATRIX), rank=(2, count(1, Bad(4), Bad(HUGE))), method=("auto", METHOD)
     ),
-    "linalg.GramBasis": row(linalg.GramBasis, latent_size=(3, count(1, Bad(HUGE)))),
+    "linalg.bases.GramBasis": row(linalg.GramBasis, latent_size=(3, count(1, Bad(HUGE)))),
     "GramBasis.add": row(linalg.GramBasis(3).add, latents=(LATENTS, [*MATRIX, Bad(LATENTS[:, :2])])),
-    "linalg.gram_basis": row(linalg.gram_basis, batches=([LATENTS], []), rank=(2, count(1, Bad(4), Bad(HUGE)))),
-    "linalg.subspace_angle": row(
+    "linalg.bases.gram_basis": row(linalg.gram_basis, batches=([LATENTS], []), rank=(2, count(1, Bad(4), Bad(HUGE)))),
+    "linalg.bases.subspace_angle": row(
         linalg.subspace_angle,
         a=(POINTS, [*rows(POINTS), Bad(POINTS[:2])]),
         b=(POINTS, [*rows(POINTS), Bad(POINTS[:2])]),
     ),
-    "linalg.nan_unless_finite": row(linalg.nan_unless_finite, matrix=(LATENTS, [])),
-    "linalg.check_method": row(linalg.check_method, method=("auto", METHOD)),
+    "linalg.svd.nan_unless_finite": row(linalg.nan_unless_finite, matrix=(LATENTS, [])),
+    "linalg.svd.check_method": row(linalg.check_method, method=("auto", METHOD)),
     "gaussian.kl_from_singular_values": row(
         gaussian.kl_from_singular_values,
         singular_values=(jnp.ones(2), [*NO_ARRAYS, Bad(jnp.ones(3)), Bad(jnp.ones((2, 1)))]),

@@ -11,6 +11,7 @@ import re
 import time
 import traceback
 import types
+import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def public(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
         found = getattr(module, name)
         if isinstance(found, types.ModuleType):
             yield from public(found)
-        elif callable(found) and not isinstance(found, types.GenericAlias):
+        elif callable(found) and typing.get_origin(found) is None:  # not a type such as list[int]
             yield f"{found.__module__}.{found.__qualname__}".removeprefix("vrrae_lab."), found
 
 

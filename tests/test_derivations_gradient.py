@@ -14,7 +14,7 @@ CHECKED = {claim.number: claim for claim in (*gradient.CLAIMS, *ties.CLAIMS, *fr
 
 # ------------------------------------------------------------------------------------------------------ mutations
 
-TRUNCATED, INVERSE_GAP = linalg.truncated_svd, linalg._damped_inverse_gap
+TRUNCATED, INVERSE_GAP = linalg.truncated_svd, linalg.svd._damped_inverse_gap
 
 
 def inverse_gap(alter):
@@ -22,7 +22,7 @@ def inverse_gap(alter):
 
     def apply(monkeypatch):
         monkeypatch.setattr(
-            linalg, "_damped_inverse_gap", lambda kept, other: alter(INVERSE_GAP(kept, other), kept, other)
+            linalg.svd, "_damped_inverse_gap", lambda kept, other: alter(INVERSE_GAP(kept, other), kept, other)
         )
 
     return apply

@@ -114,14 +114,14 @@ def straight_through(monkeypatch):
 
 def leaking_gradient(monkeypatch):
     """A derivative of the kept singular values that has something of a dropped one."""
-    with_derivative = linalg._with_derivative
+    with_derivative = linalg.svd._with_derivative
 
     def altered(rank, within_block, method, latents, tangent):
         primals, (d_basis, d_values, d_coefficients) = with_derivative(rank, within_block, method, latents, tangent)
-        left, _, basis = linalg._decompose(latents, method)
+        left, _, basis = linalg.svd._decompose(latents, method)
         return primals, (d_basis, d_values + 0.01 * left[:, rank] @ tangent @ basis[:, rank], d_coefficients)
 
-    monkeypatch.setattr(linalg, "_with_derivative", altered)
+    monkeypatch.setattr(linalg.svd, "_with_derivative", altered)
 
 
 def stacking(monkeypatch):
