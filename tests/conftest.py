@@ -19,6 +19,17 @@ hypothesis.settings.register_profile("vrrae_lab", deadline=None, derandomize=Tru
 hypothesis.settings.load_profile("vrrae_lab")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Quick compilation for the notebooks that nbmake runs; browser/conftest.py has it for those in a browser."""
+    from support import kernels_compile_quickly
+
+    if item.path.suffix != ".ipynb":
+        return (yield)
+    with kernels_compile_quickly():
+        return (yield)
+
+
 @pytest.fixture
 def getkey(request):
     """A function that gives another key at each call; the same ones at each run of the same test."""

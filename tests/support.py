@@ -35,6 +35,15 @@ def shared_data() -> Path:
     return folder
 
 
+@contextmanager
+def kernels_compile_quickly() -> Iterator[None]:
+    """Let kernels that are started meanwhile compile without optimising: short runs compile more than they compute."""
+    jax.devices()  # so that this process has read the flags, and keeps its own
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XLA_FLAGS", f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0")
+        yield
+
+
 def shown(picture: Any) -> np.ndarray:
     """What a picture of our widgets shows, canvas or PNG, as RGB; of a magnified PNG each square as one pixel."""
     if isinstance(picture, PixelCanvas):

@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support import kernels_compile_quickly
 
 from . import rig
 
@@ -26,7 +27,7 @@ def workspace(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def address(browser, workspace, tmp_path_factory):
-    with rig.jupyterlab(workspace, tmp_path_factory.mktemp("jupyter")) as address:
+    with kernels_compile_quickly(), rig.jupyterlab(workspace, tmp_path_factory.mktemp("jupyter")) as address:
         yield address
 
 

@@ -43,8 +43,13 @@ PROGRESS = """() => {
     const outputs = cells.flatMap(model => model.outputs.toJSON());
     const error = outputs.find(output => output.output_type === 'error');
     const waiting = cells.filter(model => model.executionCount === null).length;
-    const idle = panel.sessionContext.session?.kernel?.status === 'idle';
-    return {error: error ? error.traceback.join('\\n') : null, waiting, done: idle && waiting === 0};
+    const busy = panel.sessionContext.session?.kernel?.status !== 'idle';
+    return {error: error ? error.traceback.join('\\n') : null, waiting, busy, done: !busy && waiting === 0};
+}"""
+# Resolves when the cell of that number has run.
+RUN_CELL = """async number => {
+    jupyterapp.shell.currentWidget.content.activeCellIndex = number;
+    await jupyterapp.commands.execute('notebook:run-cell');
 }"""
 PIXELS = """image => {
     const canvas = document.createElement('canvas');
@@ -155,6 +160,24 @@ def run_all(page: "Page", seconds: float = 120) -> None:
         assert time.monotonic() < deadline, f"{progress['waiting']} cells have not run after {seconds:g} s"
         page.wait_for_timeout(100)
     assert not progress["error"], f"a cell failed:\n{progress['error']}"
+
+
+def run_to_first_slider(page: "Page", seconds: float = 120) -> None:
+    """Run the cells of the notebook on screen, in order, until one of them has shown a slider and a picture.
+
+    What comes after is run elsewhere, by nbmake. Fails as `run_all`, or if there is no such cell.
+    """
+    number_of_cells = page.evaluate("() => jupyterapp.shell.currentWidget.content.widgets.length")
+    deadline = time.monotonic() + seconds
+    for number in range(number_of_cells):
+        page.evaluate(RUN_CELL, number)
+        while (progress := page.evaluate(PROGRESS))["busy"]:
+            assert time.monotonic() < deadline, f"cell {number} has not run after {seconds:g} s"
+            page.wait_for_timeout(100)
+        assert not progress["error"], f"a cell failed:\n{progress['error']}"
+        if sliders(page).count() and images(page).count():
+            return
+    raise AssertionError("no cell has shown a slider and a picture")
 
 
 def sliders(page: "Page") -> "Locator":

@@ -65,3 +65,20 @@ def test_a_cell_that_takes_too_long_is_noticed(page, show):
     show("import time", "time.sleep(5)")
     with pytest.raises(AssertionError, match="1 cells have not run"):
         rig.run_all(page, seconds=1)
+
+
+def test_cells_are_run_until_one_shows_a_slider_and_a_picture(page, show):
+    show(SLIDER_AND_IMAGE, LINK, "slider", SHOW, "assert False, 'too far'")
+    rig.run_to_first_slider(page)
+    before = rig.settled_pixels(page)
+    rig.move_slider(page)
+    rig.wait_for_new_pixels(page, before)
+
+
+def test_an_error_before_the_slider_and_a_notebook_without_one_are_noticed(page, show):
+    show(SLIDER_AND_IMAGE, "assert 1 + 1 == 3, 'arithmetic'", SHOW)
+    with pytest.raises(AssertionError, match="arithmetic"):
+        rig.run_to_first_slider(page)
+    show(SLIDER_AND_IMAGE, LINK)
+    with pytest.raises(AssertionError, match="no cell has shown"):
+        rig.run_to_first_slider(page)
