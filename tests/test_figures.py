@@ -190,6 +190,21 @@ def test_seed_strip_shows_each_seed_the_means_and_the_floors() -> None:
     assert figure.layout.yaxis.title.text == "error (%)"
 
 
+@pytest.mark.parametrize(
+    ("floors", "places"),
+    [
+        ({"a": 10.0, "b": 20.0}, {"a": "top right", "b": "top right"}),
+        ({"a": 19.5, "b": 20.0}, {"a": "bottom right", "b": "top right"}),
+        ({"a": 19.5, "b": 20.0, "c": 19.0, "d": 5.0}, {"b": "top right", "a": "bottom right", "c": "top left"}),
+    ],
+)
+def test_labels_of_near_floors_do_not_cover_each_other(floors: dict[str, float], places: dict[str, str]) -> None:
+    figure = figures.seed_strip({"AE": [1.0]}, floors=floors)
+    corner = {("bottom", "right"): "top right", ("top", "right"): "bottom right", ("bottom", "left"): "top left"}
+    found = {note.text: corner[note.yanchor, note.xanchor] for note in figure.layout.annotations}
+    assert found == {"d": "top right"} | places if "d" in floors else found == places
+
+
 def test_seed_strip_leaves_out_a_model_without_values() -> None:
     means, points = figures.seed_strip({"AE": [], "VAE": [4.0]}).data
     assert list(means.x) == list(points.x) == ["VAE"]

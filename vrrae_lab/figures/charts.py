@@ -137,11 +137,25 @@ def seed_strip(
     y = [value for name in names for value in values[name]]
     marker = {"size": 9, "color": PALETTE[0], "line": {"width": 1, "color": "white"}}
     figure.add_trace(go.Scatter(x=x, y=y, mode="markers", marker=marker, name="one seed"))
-    for i, (name, floor) in enumerate((floors or {}).items()):
+    floors = floors or {}
+    places = _label_places(list(floors.values()), 0.06 * max([*y, *floors.values()], default=1.0))
+    for i, ((name, floor), place) in enumerate(zip(floors.items(), places, strict=True)):
         line = {"color": PALETTE[1 + i % (len(PALETTE) - 1)], "dash": "dash"}
-        figure.add_hline(y=floor, line=line, annotation_text=name, annotation_position="top right")
+        figure.add_hline(y=floor, line=line, annotation_text=name, annotation_position=place)
     figure.update_yaxes(title=quantity, rangemode="tozero")
     return styled(figure, title, 700, 420)
+
+
+def _label_places(heights: Sequence[float], room: float) -> list[str]:
+    """Where the labels of horizontal lines stand so that none covers another: at the right above its line, but of
+    lines nearer to each other than a label is high the second is labelled below, and the next at the left."""
+    corners = ("top right", "bottom right", "top left", "bottom left")
+    places = [""] * len(heights)
+    number, above = 0, np.inf
+    for i in sorted(range(len(heights)), key=lambda i: -heights[i]):
+        number = number + 1 if above - heights[i] < room else 0
+        places[i], above = corners[number % len(corners)], heights[i]
+    return places
 
 
 def bars(values: Mapping[str, Sequence[float]], *, title: str = "", quantity: str = "") -> go.Figure:

@@ -21,7 +21,6 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Key
 from threadpoolctl import threadpool_limits
 
-from vrrae_lab.array_file import ArrayFile
 from vrrae_lab.checks import check_at_least, check_key, check_kind, check_positive, check_whole
 from vrrae_lab.interrupts import Interrupt, deferred_interrupt
 from vrrae_lab.losses import Loss
@@ -92,13 +91,7 @@ def fit(
     saver = None
     if checkpoints is not None:
         saver = _Saver(checkpoints, settings_of(model, x, loss, optimizer, batch_size, key, callback))
-        run.resume(saver.newest())
-        if run.step > num_steps:
-            raise ValueError(
-                f"num_steps = {num_steps}, but the run in {checkpoints.folder} has made {run.step}: ask for as many or "
-                "more, or choose another folder"
-            )
-        run.call_back(num_steps)
+        saver.take_up(run, num_steps)
     order, images = DataOrder(order_key, len(x), batch_size), TrainingImages(x, mesh)
 
     count: int = 1
@@ -129,8 +122,15 @@ class _Saver:
     def __init__(self, checkpoints: Checkpoints, settings: dict[str, Any]) -> None:
         self.every, self._checkpoints, self._settings = checkpoints.every, checkpoints, settings
 
-    def newest(self) -> ArrayFile | None:
-        return self._checkpoints.newest(self._settings)
+    def take_up(self, run: Run, num_steps: int) -> None:
+        """Bring the run to where the newest checkpoint was written, if there is one."""
+        run.resume(self._checkpoints.newest(self._settings))
+        if run.step > num_steps:
+            raise ValueError(
+                f"num_steps = {num_steps}, but the run in {self._checkpoints.folder} has made {run.step}: ask for as "
+                "many or more, or choose another folder"
+            )
+        run.call_back(num_steps)
 
     def save(self, run: Run, *, at_once: bool) -> None:
         """Write the run's state if it is time or must be now."""
