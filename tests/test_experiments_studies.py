@@ -138,7 +138,8 @@ def test_table_names_every_model_and_floor(name: str, finished: Any) -> None:
 
 def test_active_coefficients_are_counted_with_the_rank_each_seed_ended_with() -> None:
     def cell(*seeds: list[bool]) -> str:
-        return active_cell({"results": [{"model": "A", "metrics": {"active_units": units}} for units in seeds]}, "A")
+        results = [{"model": "A", "seed": i, "metrics": {"active_units": units}} for i, units in enumerate(seeds)]
+        return active_cell({"results": results}, "A")
 
     assert cell([True, False], [True, True]) == "1.5 ± 0.7 of 2"
     assert cell([True, False, True], [True] * 5) == "3.5 ± 2.1 of 3 to 5"

@@ -28,4 +28,4 @@ def keep_compiled(folder: str | os.PathLike[str] | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     compilation_cache.reset_cache()  # JAX would go on with the folder it has opened first
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)  # the default, 1 s, leaves small decoders out
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)  # the default, 1 s, leaves small decoders out

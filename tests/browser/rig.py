@@ -46,6 +46,12 @@ PROGRESS = """() => {
     const busy = panel.sessionContext.session?.kernel?.status !== 'idle';
     return {error: error ? error.traceback.join('\\n') : null, waiting, busy, done: !busy && waiting === 0};
 }"""
+PROPORTIONS = """() => [...document.querySelectorAll('.jp-OutputArea img.widget-image')]
+    .filter(image => image.checkVisibility() && image.naturalWidth > 1)
+    .map((image, i) => {
+        const box = image.getBoundingClientRect();
+        return [`picture ${i}`, (box.width / box.height) / (image.naturalWidth / image.naturalHeight)];
+    })"""
 # Resolves when the cell of that number has run.
 RUN_CELL = """async number => {
     jupyterapp.shell.currentWidget.content.activeCellIndex = number;
@@ -203,6 +209,12 @@ def pixels(page: "Page", number: int = 0) -> str:
     image.scroll_into_view_if_needed()
     page.wait_for_function("image => image.checkVisibility() && image.naturalWidth !== 0", arg=image.element_handle())
     return image.evaluate(PIXELS)
+
+
+def assert_no_picture_is_stretched(page: "Page") -> None:
+    """Each PNG that a widget shows has on the page the proportions it was drawn with."""
+    for name, ratio in page.evaluate(PROPORTIONS):
+        assert 0.97 < ratio < 1.03, f"{name} is {ratio:.2f} times as wide as it should be for its height"
 
 
 def settled_pixels(page: "Page", number: int = 0) -> str:

@@ -26,6 +26,7 @@ def test_moving_the_first_slider_changes_the_first_picture(page, address, name):
     rig.open_notebook(page, address, f"{name}.ipynb")
     rig.run_to_first_slider(page)
     before = rig.settled_pixels(page)
+    rig.assert_no_picture_is_stretched(page)
     rig.move_slider(page)
     rig.wait_for_new_pixels(page, before)
     rig.save_screenshot(page, name)

@@ -58,7 +58,8 @@ class SliderPicture(ipywidgets.HBox):
         self._render = render
         self.sliders = list(sliders)
         self._start = [slider.value for slider in self.sliders]
-        self.image = ipywidgets.Image(format=format, width=width, height=height, layout={"min_width": f"{width}px"})
+        layout = {"min_width": f"{width}px", "align_self": "flex-start"}  # else as high as the controls beside it
+        self.image = ipywidgets.Image(format=format, width=width, height=height, layout=layout)
         self.caption, self.message = ipywidgets.HTML(), ErrorLine()
         draw = self.message.watch(self._draw)
         reset = ipywidgets.Button(description="reset", tooltip="all sliders back to where they started")
