@@ -31,14 +31,14 @@ def lines(*arguments: str, cache_home: Path) -> list[str]:
 
 def test_a_second_process_takes_the_program_from_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "vrrae_lab" / "compiled"
-    assert lines(cache_home=tmp_path) == [f"{folder} 0.5", "7.0", "False"]
+    assert lines(cache_home=tmp_path) == [f"{folder} 0.1", "7.0", "False"]
     assert list(folder.iterdir())
-    assert lines(cache_home=tmp_path) == [f"{folder} 0.5", "7.0", "True"]
+    assert lines(cache_home=tmp_path) == [f"{folder} 0.1", "7.0", "True"]
 
 
 def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     own = tmp_path / "own"
-    assert lines(str(own), cache_home=tmp_path / "unused") == [f"{own} 0.5", "7.0", "False"]
+    assert lines(str(own), cache_home=tmp_path / "unused") == [f"{own} 0.1", "7.0", "False"]
     assert list(own.iterdir()) and not (tmp_path / "unused").exists()
 
 

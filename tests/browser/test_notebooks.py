@@ -1,4 +1,7 @@
-"""The notebooks as their readers meet them: JupyterLab, a slider, a picture."""
+"""The notebooks as their readers meet them: JupyterLab, a slider, a picture.
+
+03, 07 and 10 train for long before they show widgets that 05 and 04 show too; nbmake runs all of them.
+"""
 
 import pytest
 
@@ -13,13 +16,10 @@ pytestmark = pytest.mark.browser
         "00_start_here",
         "01_truncated_svd",
         "02_kl_derivation",
-        "03_bump_collapse",
         "04_singular_values_and_beta",
         "05_latent_explorer",
         "06_aggregate_posterior",
-        "07_mnist",
         "08_cifar10",
-        "10_ablations_and_zoo",
     ],
 )
 def test_moving_the_first_slider_changes_the_first_picture(page, address, name):
