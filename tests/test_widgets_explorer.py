@@ -51,6 +51,13 @@ def explorer(model, bumps):
     return vl.widgets.explore(model, bumps, num_sliders=PAGE)
 
 
+def test_pictures_are_pngs_where_that_is_asked_for(model, bumps):
+    explorer = vl.widgets.explore(model, bumps, fallback=True)
+    explorer.source.number.value = 3
+    assert isinstance(explorer.image, PngPicture) and isinstance(explorer.panels[0].original, PngPicture)
+    assert_shows(explorer.image, model.reconstruct(bumps.x[3:4]), bumps)
+
+
 def assert_shows(image, expected, data):
     limits = float(data.x.min()), float(data.x.max())
     np.testing.assert_allclose(shown(image).astype(int), vl.figures.to_pixels(expected, limits)[0], atol=2)

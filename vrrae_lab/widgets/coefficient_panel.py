@@ -40,7 +40,7 @@ class CoefficientPanel(ipywidgets.Box):
     def __init__(
         self,
         coefficients: Coefficients,
-        limits: tuple[float, float],
+        pictures: SideBySide,
         num_sliders: int,
         title: str,
         moved: Callable[["CoefficientPanel", State, int | str], None],
@@ -50,7 +50,7 @@ class CoefficientPanel(ipywidgets.Box):
 
         Args:
             coefficients: of the model.
-            limits: the values of the darkest and the brightest colour.
+            pictures: for what is decoded and what was encoded.
             num_sliders: how many coefficients make a page.
             title: above the pictures; empty for none.
             moved: called with this panel, the state that the user asks for, and what was moved: the place of a
@@ -64,7 +64,7 @@ class CoefficientPanel(ipywidgets.Box):
         self.sliders = [float_slider("", -SLIDER_LIMIT, SLIDER_LIMIT, step=STEP) for _ in range(size)]
         self.rank = int_slider("rank", 1, len(coefficients), value=len(coefficients))
         self.noise = float_slider("noise", 0.0, 2.0, step=STEP) if coefficients.noise is not None else None
-        self._pictures = SideBySide(coefficients.model.shape, limits)
+        self._pictures = pictures
         self.image, self.original = self._pictures.image, self._pictures.original
         self.caption, self.bars, self._pages = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
         self.previous = ipywidgets.Button(description="previous", tooltip="sliders of larger spread")

@@ -15,6 +15,7 @@ from vrrae_lab.widgets.coefficient_panel import CoefficientPanel
 from vrrae_lab.widgets.coefficients import Coefficients, State
 from vrrae_lab.widgets.error_line import ErrorLine
 from vrrae_lab.widgets.image_source import ImageSource, Source
+from vrrae_lab.widgets.side_by_side import SideBySide
 
 MOST_UNDONE = 100
 PLAY_STEPS, PLAY_MILLISECONDS = 60, 100  # of one swing to and fro
@@ -43,20 +44,21 @@ class Explorer(ipywidgets.VBox):
         message: errors are shown here, as a notebook would swallow them.
     """
 
-    def __init__(self, models: Sequence[Coefficients], data: Dataset, num_sliders: int) -> None:
+    def __init__(self, models: Sequence[Coefficients], data: Dataset, num_sliders: int, fallback: bool) -> None:
         """Made by `explore`; draws, so that all is compiled before the first slider moves.
 
         Args:
             models: one or two.
             data: images to pick from.
             num_sliders: how many coefficients make a page.
+            fallback: whether to do without canvases.
         """
         self.message = ErrorLine()
-        limits = data.value_range
         titles = ["first model", "second model"] if len(models) > 1 else [""]
         self.panels = []
         for title, coefficients in zip(titles, models, strict=True):
-            panel = CoefficientPanel(coefficients, limits, num_sliders, title, self._moved, self.message)
+            pictures = SideBySide(data.shape, data.value_range, fallback)
+            panel = CoefficientPanel(coefficients, pictures, num_sliders, title, self._moved, self.message)
             self.panels.append(panel)
         first = self._swung = self.panels[0]
         self.noise, self.rank, self.image, self.caption = first.noise, first.rank, first.image, first.caption
@@ -151,7 +153,14 @@ class Explorer(ipywidgets.VBox):
         return "" if len(self.panels) == 1 else f" of the {self._swung.title}"
 
 
-def explore(model: Autoencoder, data: Dataset, *, other: Autoencoder | None = None, num_sliders: int = 8) -> Explorer:
+def explore(
+    model: Autoencoder,
+    data: Dataset,
+    *,
+    other: Autoencoder | None = None,
+    num_sliders: int = 8,
+    fallback: bool = False,
+) -> Explorer:
     """Sliders over a model's coefficients, and over those of an image once it is encoded.
 
     The middle of each slider is the mean of that coefficient over the data, and one unit is its standard deviation,
@@ -166,6 +175,8 @@ def explore(model: Autoencoder, data: Dataset, *, other: Autoencoder | None = No
         data: the training data, for the means, the spreads and the range of colours.
         other: a second frozen model, to be shown beside the first; both get the same images.
         num_sliders: how many coefficients make a page.
+        fallback: whether to show PNGs in place of canvases, for pages where these do not appear. Where anywidget is not
+            installed they are shown anyway.
 
     Raises:
         ValueError: if a model is not frozen, has diverged or takes other images, or `num_sliders` is below 1.
@@ -174,4 +185,4 @@ def explore(model: Autoencoder, data: Dataset, *, other: Autoencoder | None = No
     models = [model] if other is None else [model, other]
     for each in models:
         check_frozen(each)
-    return Explorer([Coefficients.of(each, data) for each in models], data, num_sliders)
+    return Explorer([Coefficients.of(each, data) for each in models], data, num_sliders, fallback)

@@ -22,16 +22,19 @@ class SideBySide(ipywidgets.HBox):
         original: what was encoded.
     """
 
-    def __init__(self, shape: tuple[int, int, int], limits: tuple[float, float]) -> None:
+    def __init__(self, shape: tuple[int, int, int], limits: tuple[float, float], fallback: bool = False) -> None:
         """Empty until the first `show`.
 
         Args:
             shape: (height, width, channels) of an image.
             limits: the values of the darkest and the brightest colour.
+            fallback: see `picture`.
         """
         self._limits = limits
         magnify = max(1, round(PICTURE_SIZE / max(shape[:2])))
-        self.image, self.original = (picture(shape[:2], magnify, label) for label in ("decoded image", "encoded image"))
+        self.image, self.original = (
+            picture(shape[:2], magnify, label, fallback=fallback) for label in ("decoded image", "encoded image")
+        )
         self._name = ipywidgets.HTML()
         self._left = ipywidgets.VBox([self._name, self.original])
         self._right = ipywidgets.VBox([ipywidgets.HTML("decoded"), self.image])
