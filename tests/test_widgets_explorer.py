@@ -51,6 +51,12 @@ def explorer(model, bumps):
     return vl.widgets.explore(model, bumps, num_sliders=PAGE)
 
 
+def test_the_page_is_not_told_where_it_has_put_a_slider(explorer):
+    """That message would come before the picture."""
+    for slider in [*explorer.sliders, explorer.rank]:
+        assert slider.trait_metadata("value", "echo_update") is False
+
+
 def test_pictures_are_pngs_where_that_is_asked_for(model, bumps):
     explorer = vl.widgets.explore(model, bumps, fallback=True)
     explorer.source.number.value = 3
