@@ -37,6 +37,7 @@ def place(page):
 def test_dragging_moves_the_picture(opened):
     plane, image = opened.locator("#plane"), opened.locator("#image")
     before, box = image.evaluate(CANVAS), plane.bounding_box()
+    assert box["width"] == box["height"]
     opened.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     opened.mouse.down()
     seen = set()
