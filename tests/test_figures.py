@@ -195,6 +195,7 @@ def test_seed_strip_shows_each_seed_the_means_and_the_floors() -> None:
     [
         ({"a": 10.0, "b": 20.0}, {"a": "top right", "b": "top right"}),
         ({"a": 19.5, "b": 20.0}, {"a": "bottom right", "b": "top right"}),
+        ({"a": 19.5, "b": 20.0, "c": 17.8}, {"b": "top right", "a": "bottom right", "c": "top left"}),
         ({"a": 19.5, "b": 20.0, "c": 19.0, "d": 5.0}, {"b": "top right", "a": "bottom right", "c": "top left"}),
     ],
 )

@@ -61,6 +61,7 @@ def test_pictures_are_pngs_where_that_is_asked_for(model, bumps):
     explorer = vl.widgets.explore(model, bumps, fallback=True)
     explorer.source.number.value = 3
     assert isinstance(explorer.image, PngPicture) and isinstance(explorer.panels[0].original, PngPicture)
+    assert explorer.source.pad is None
     assert_shows(explorer.image, model.reconstruct(bumps.x[3:4]), bumps)
 
 

@@ -18,7 +18,7 @@ import vrrae_lab as vl
 from vrrae_lab.widgets.labelled_points import CLASS_COLOURS, MOST_POINTS
 from vrrae_lab.widgets.latent_canvas import Canvas
 from vrrae_lab.widgets.latent_drawing import SIZE
-from vrrae_lab.widgets.latent_plane import ONE_AT_A_TIME, SliderBoard
+from vrrae_lab.widgets.latent_plane import ONE_AT_A_TIME, SliderBoard, _picture
 from vrrae_lab.widgets.latent_points import NUM_STEPS, PER_SIDE
 
 SIDE = 12  # of the images
@@ -472,3 +472,8 @@ def test_anywidget_is_not_imported_before_it_is_used():
 def test_the_canvas_is_a_module_of_its_own_that_imports_nothing():
     source = str(Canvas._esm)
     assert "export default" in source and "import" not in source and "http" not in source
+
+
+def test_large_images_are_scaled_down_to_their_place():
+    for shown in (_picture(80, 160, 1770, "a strip", Canvas()), _picture(80, 64, 700, "a strip", Canvas())):
+        assert shown.magnify * shown.shape[0] == (80 if shown.shape[0] == 160 else 64)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support import shown
 
 from vrrae_lab.widgets.picture import PngPicture, picture
 from vrrae_lab.widgets.pixel_canvas import MODULE, PixelCanvas
@@ -19,14 +20,16 @@ def test_a_canvas_gets_opaque_pixels_row_by_row():
     assert (canvas.shape, canvas.magnify, canvas.label) == ((5, 7), 4, "a picture")
 
 
-@pytest.mark.parametrize("fallback", [False, True])
-def test_both_kinds_show_the_same_and_take_the_same_room(fallback):
-    shown = picture((5, 7), 4, "a picture", fallback=fallback)
-    assert isinstance(shown, PngPicture) == fallback
-    shown.show(PIXELS)
-    before = shown.value
-    shown.show(255 - PIXELS)
-    assert shown.value != before and shown.layout.min_width == "28px"
+@pytest.mark.parametrize(("magnify", "room"), [(4, "28px"), (1, "7px"), (0.5, "3.5px")])
+def test_both_kinds_show_the_same_and_take_the_same_room(magnify, room):
+    canvas, png = (picture((5, 7), magnify, "a picture", fallback=fallback) for fallback in (False, True))
+    assert isinstance(canvas, PixelCanvas) and isinstance(png, PngPicture)
+    for pixels in (PIXELS, 255 - PIXELS):
+        for each in (canvas, png):
+            each.show(pixels)
+            np.testing.assert_array_equal(shown(each), pixels)
+    assert canvas.layout.min_width == png.layout.min_width == room
+    assert canvas.magnify * 7 == float(room.removesuffix("px"))
 
 
 def test_the_canvas_imports_nothing():

@@ -43,19 +43,24 @@ PROGRESS = """() => {
     const outputs = cells.flatMap(model => model.outputs.toJSON());
     const error = outputs.find(output => output.output_type === 'error');
     const waiting = cells.filter(model => model.executionCount === null).length;
-    const busy = panel.sessionContext.session?.kernel?.status !== 'idle';
-    return {error: error ? error.traceback.join('\\n') : null, waiting, busy, done: !busy && waiting === 0};
+    const idle = panel.sessionContext.session?.kernel?.status === 'idle';
+    return {error: error ? error.traceback.join('\\n') : null, waiting, done: idle && waiting === 0};
 }"""
-PROPORTIONS = """() => [...document.querySelectorAll('.jp-OutputArea img.widget-image')]
-    .filter(image => image.checkVisibility() && image.naturalWidth > 1)
-    .map((image, i) => {
-        const box = image.getBoundingClientRect();
-        return [`picture ${i}`, (box.width / box.height) / (image.naturalWidth / image.naturalHeight)];
-    })"""
-# Resolves when the cell of that number has run.
-RUN_CELL = """async number => {
-    jupyterapp.shell.currentWidget.content.activeCellIndex = number;
-    await jupyterapp.commands.execute('notebook:run-cell');
+SHOWS_WIDGET = """number => {
+    const model = jupyterapp.shell.currentWidget.content.widgets[number].model;
+    const outputs = model.type === 'code' ? model.outputs.toJSON() : [];
+    return outputs.some(output => 'application/vnd.jupyter.widget-view+json' in (output.data ?? {}));
+}"""
+PROPORTIONS = """pictures => pictures.filter(picture => picture.checkVisibility()).map(picture => {
+    const box = picture.getBoundingClientRect();
+    const [width, height] = [picture.naturalWidth ?? picture.width, picture.naturalHeight ?? picture.height];
+    return (box.width / box.height) / (width / height);
+})"""
+RUN_CELL = """number => {
+    const notebook = jupyterapp.shell.currentWidget.content;
+    notebook.activeCellIndex = number;
+    window.ran = false;
+    jupyterapp.commands.execute('notebook:run-cell').then(() => { window.ran = true; });
 }"""
 PIXELS = """image => {
     const canvas = document.createElement('canvas');
@@ -177,10 +182,13 @@ def run_to_first_slider(page: "Page", seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     for number in range(number_of_cells):
         page.evaluate(RUN_CELL, number)
-        while (progress := page.evaluate(PROGRESS))["busy"]:
+        while not page.evaluate("window.ran"):
             assert time.monotonic() < deadline, f"cell {number} has not run after {seconds:g} s"
-            page.wait_for_timeout(100)
-        assert not progress["error"], f"a cell failed:\n{progress['error']}"
+            page.wait_for_timeout(50)
+        error = page.evaluate(PROGRESS)["error"]
+        assert not error, f"a cell failed:\n{error}"
+        if page.evaluate(SHOWS_WIDGET, number):
+            page.wait_for_timeout(1000)  # views come after the cell is done
         if sliders(page).count() and images(page).count():
             return
     raise AssertionError("no cell has shown a slider and a picture")
@@ -212,9 +220,9 @@ def pixels(page: "Page", number: int = 0) -> str:
 
 
 def assert_no_picture_is_stretched(page: "Page") -> None:
-    """Each PNG that a widget shows has on the page the proportions it was drawn with."""
-    for name, ratio in page.evaluate(PROPORTIONS):
-        assert 0.97 < ratio < 1.03, f"{name} is {ratio:.2f} times as wide as it should be for its height"
+    """Each picture that a widget shows has on the page the proportions it was drawn with."""
+    ratios = images(page).evaluate_all(PROPORTIONS)
+    assert ratios and all(0.97 < ratio < 1.03 for ratio in ratios), f"width by height against what was drawn: {ratios}"
 
 
 def settled_pixels(page: "Page", number: int = 0) -> str:

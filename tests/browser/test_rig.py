@@ -67,6 +67,12 @@ def test_a_cell_that_takes_too_long_is_noticed(page, show):
         rig.run_all(page, seconds=1)
 
 
+def test_a_cell_before_the_slider_that_takes_too_long_is_noticed(page, show):
+    show("import time", "time.sleep(5)", SHOW)
+    with pytest.raises(AssertionError, match="cell 2 has not run"):
+        rig.run_to_first_slider(page, seconds=1)
+
+
 def test_cells_are_run_until_one_shows_a_slider_and_a_picture(page, show):
     show(SLIDER_AND_IMAGE, LINK, "slider", SHOW, "assert False, 'too far'")
     rig.run_to_first_slider(page)

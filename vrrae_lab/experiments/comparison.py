@@ -207,9 +207,15 @@ def model_names(record: Mapping[str, Any]) -> list[str]:
     check_kind("record", record, Mapping, "give what run or shipped_record returns")
     if "results" not in record:
         raise ValueError(f"this is no record of trained models: it has {', '.join(map(str, record))}, and no results")
-    if not all(isinstance(r, Mapping) and {"model", "seed", "metrics"} <= r.keys() for r in record["results"]):
+    results = record["results"]
+    if not isinstance(results, list) or not all(map(_is_a_result, results)):
         raise ValueError("this is no record of trained models: a result of it names no model, no seed or no metrics")
-    return list(dict.fromkeys(result["model"] for result in record["results"]))
+    return list(dict.fromkeys(result["model"] for result in results))
+
+
+def _is_a_result(result: Any) -> bool:
+    kinds = {"model": str, "seed": int, "metrics": Mapping}
+    return isinstance(result, Mapping) and all(isinstance(result.get(name), kind) for name, kind in kinds.items())
 
 
 def runs_of(record: Mapping[str, Any], name: str) -> list[dict[str, Any]]:

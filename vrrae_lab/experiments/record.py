@@ -23,12 +23,15 @@ def shipped_record(name: str) -> dict[str, Any]:
     Raises:
         ValueError: if there is none of that name.
     """
-    folder = Path(__file__).parent.parent / "records"
-    path = folder / f"{name}.json"
-    known = sorted(p.stem for p in folder.glob("*.json"))
+    known = _shipped_records()
     if name not in known:
         raise ValueError(f"no record {name!r} comes with the package: there are {', '.join(known)}")
-    return json.loads(path.read_text())
+    return json.loads(known[name].read_text())
+
+
+def _shipped_records() -> dict[str, Path]:
+    folder = Path(__file__).parent.parent / "records"
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}
 
 
 def read_record(source: str | Path) -> dict[str, Any]:
@@ -40,13 +43,16 @@ def read_record(source: str | Path) -> dict[str, Any]:
     """
     check_path("source", source)
     path = Path(source) / "record.json" if Path(source).is_dir() else Path(source)
-    if not path.exists() and path.suffix != ".json":
+    if not path.exists() and str(source) in _shipped_records():
         return shipped_record(str(source))
     if not path.exists():
-        raise ValueError(f"{source}: there is no record; `vrrae-lab run NAME` leaves one in runs/NAME")
+        raise ValueError(
+            f"{source}: there is no record; `vrrae-lab run NAME` leaves one in runs/NAME, and these come with the "
+            f"package: {', '.join(_shipped_records())}"
+        )
     try:
         record = json.loads(path.read_text())
-    except ValueError as error:  # bad letters too
+    except (ValueError, RecursionError) as error:  # bad letters, and lists in lists without end, too
         raise ValueError(f"{path} is not a record: it is no JSON ({error})") from error
     if not isinstance(record, dict) or "experiment" not in record:
         raise ValueError(f"{path} is not the record of an experiment")

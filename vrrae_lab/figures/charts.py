@@ -147,13 +147,17 @@ def seed_strip(
 
 
 def _label_places(heights: Sequence[float], room: float) -> list[str]:
-    """Where the labels of horizontal lines stand so that none covers another: at the right above its line, but of
-    lines nearer to each other than a label is high the second is labelled below, and the next at the left."""
+    """Where the labels of horizontal lines stand so that, of up to four near ones, none covers another.
+
+    That is at the right above the line; but where labels, `room` high, would touch, the second is below its line, and
+    the next two are at the left.
+    """
     corners = ("top right", "bottom right", "top left", "bottom left")
     places = [""] * len(heights)
     number, above = 0, np.inf
     for i in sorted(range(len(heights)), key=lambda i: -heights[i]):
-        number = number + 1 if above - heights[i] < room else 0
+        near = 2 * room if number else room  # the label before hangs below its line
+        number = number + 1 if above - heights[i] < near else 0
         places[i], above = corners[number % len(corners)], heights[i]
     return places
 

@@ -63,7 +63,7 @@ class Explorer(ipywidgets.VBox):
         first = self._swung = self.panels[0]
         self.noise, self.rank, self.image, self.caption = first.noise, first.rank, first.image, first.caption
         self.sliders = [*first.sliders, *([] if first.noise is None else [first.noise])]
-        self.source = ImageSource(data, self._encode, self.message)
+        self.source = ImageSource(data, self._encode, self.message, fallback)
         self._key = jax.random.key(0)  # the same draws in every kernel
         self._past: list[Snapshot] = []
         self._step: Hashable = None
@@ -175,8 +175,8 @@ def explore(
         data: the training data, for the means, the spreads and the range of colours.
         other: a second frozen model, to be shown beside the first; both get the same images.
         num_sliders: how many coefficients make a page.
-        fallback: whether to show PNGs in place of canvases, for pages where these do not appear. Where anywidget is not
-            installed they are shown anyway.
+        fallback: whether to do without canvases, for pages where these do not appear: the pictures are PNGs then, and
+            there is no pad to draw on. So it is anyway where anywidget is not installed.
 
     Raises:
         ValueError: if a model is not frozen, has diverged or takes other images, or `num_sliders` is below 1.

@@ -100,16 +100,19 @@ class ImageSource(ipywidgets.HBox):
         number: of an image of the data.
         take: the button that gives the image of this number again.
         upload: the button for a file.
-        pad: None where anywidget is not installed.
+        pad: None where there is no canvas.
     """
 
-    def __init__(self, data: Dataset, receive: Callable[[Source], None], message: ErrorLine) -> None:
+    def __init__(
+        self, data: Dataset, receive: Callable[[Source], None], message: ErrorLine, fallback: bool = False
+    ) -> None:
         """Made by the explorer.
 
         Args:
             data: its images can be picked, and the others are made like them.
             receive: called with each new image.
             message: shows what went wrong.
+            fallback: whether to do without a pad, which is a canvas.
         """
         self._data, self._receive = data, receive
         self.number = ipywidgets.BoundedIntText(
@@ -126,7 +129,7 @@ class ImageSource(ipywidgets.HBox):
             description="upload PNG or JPEG",
             layout={"width": "210px"},
         )
-        self.pad = _drawing_pad(data)
+        self.pad = None if fallback else _drawing_pad(data)
         self.number.observe(message.watch(lambda _: self._pick()), names="value")
         self.take.on_click(message.watch(lambda _: self._pick()))
         self.upload.observe(message.watch(lambda change: self._open(change.new)), names="value")

@@ -1,6 +1,6 @@
 """The plane as an anywidget: the kernel sends it a picture, and it sends back where the pointer is.
 
-The only module that imports anywidget; `latent_plane` imports it when it is called.
+`latent_plane` imports it when it is called, as anywidget takes a quarter of a second.
 """
 
 from pathlib import Path

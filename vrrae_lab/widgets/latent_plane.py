@@ -265,7 +265,7 @@ def latent_plane(
         key: draws the samples that can be laid over the points: of the prior (variational models only), of a Gaussian
             mixture (`explore.sample_mixture`), and of a kernel density with the bandwidth `density.avae_reference`.
         path: images, in order, to be drawn as a line, such as `data.bumps_diagonal()`.
-        fallback: whether to use two sliders in place of the canvas, for pages where that does not appear. Where
+        fallback: whether to use two sliders and PNGs in place of canvases, for pages where these do not appear. Where
             anywidget is not installed they are used anyway.
 
     Raises:
@@ -285,5 +285,6 @@ def _board() -> Any:
 
 
 def _picture(size: int, height: int, width: int, label: str, board: Any) -> Any:
-    """A picture about `size` pixels high on the page."""
-    return picture((height, width), max(1, size // height), label, fallback=isinstance(board, SliderBoard))
+    """A picture at most `size` pixels high on the page, and more than half as high."""
+    magnify = size // height if height <= size else size / height
+    return picture((height, width), magnify, label, fallback=isinstance(board, SliderBoard))

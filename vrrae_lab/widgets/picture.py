@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 class PngPicture(ipywidgets.Image):
     """What stands in for a `PixelCanvas`; its `value` is a PNG."""
 
-    def __init__(self, shape: tuple[int, int], magnify: int) -> None:
+    def __init__(self, shape: tuple[int, int], magnify: float) -> None:
         """White until the first `show`; the arguments are those of `picture`."""
-        self._magnify = magnify  # here, so that the page need not scale
-        height, width = (f"{magnify * side}px" for side in shape)
+        self._magnify = max(1, round(magnify))  # here, so that the page need not magnify
+        height, width = (f"{magnify * side:g}px" for side in shape)
         blank = figures.png(np.full((1, 1, 3), 255, np.uint8))
         super().__init__(value=blank, format="png", layout={"height": height, "width": width, "min_width": width})
 
@@ -27,12 +27,14 @@ class PngPicture(ipywidgets.Image):
         self.value = figures.png(pixels, self._magnify)
 
 
-def picture(shape: tuple[int, int], magnify: int, label: str, *, fallback: bool = False) -> "PixelCanvas | PngPicture":
+def picture(
+    shape: tuple[int, int], magnify: float, label: str, *, fallback: bool = False
+) -> "PixelCanvas | PngPicture":
     """An empty picture with a method `show`, whose `value` changes with what is shown.
 
     Args:
         shape: height and width, in pixels.
-        magnify: how many pixels of the page, to each side, one of these takes.
+        magnify: how many pixels of the page, to each side, one of these takes: a whole number, or less than 1.
         label: what a screen reader says of it; ipywidgets has no such words for a PNG.
         fallback: whether to take the PNG in any case.
     """

@@ -13,7 +13,8 @@ function render({ model, el }) {
   canvas.className = "vrrae-lab-pixels";
   [canvas.height, canvas.width] = model.get("shape");
   const magnify = model.get("magnify");
-  canvas.style.cssText = `display: block; image-rendering: pixelated; width: ${magnify * canvas.width}px`;
+  canvas.style.cssText = `display: block; width: ${magnify * canvas.width}px`;
+  if (magnify > 1) canvas.style.imageRendering = "pixelated";
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", model.get("label"));
   el.append(canvas);
@@ -39,19 +40,19 @@ class PixelCanvas(anywidget.AnyWidget):
     Attributes:
         value: the picture's bytes, RGBA, row by row.
         shape: height and width, in pixels of the picture.
-        magnify: how many pixels of the page one pixel of the picture measures.
+        magnify: how many pixels of the page one pixel of the picture measures; may be less than 1.
         label: what a screen reader says of it.
     """
 
     _esm = MODULE
     value = traitlets.Bytes().tag(sync=True)
     shape = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
-    magnify = traitlets.Int(1).tag(sync=True)
+    magnify = traitlets.Float(1.0).tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, shape: tuple[int, int], magnify: int, label: str) -> None:
+    def __init__(self, shape: tuple[int, int], magnify: float, label: str) -> None:
         """Empty until the first `show`; the arguments are the attributes of these names."""
-        layout: dict[str, Any] = {"min_width": f"{magnify * shape[1]}px", "margin": "2px"}  # as that of an Image
+        layout: dict[str, Any] = {"min_width": f"{magnify * shape[1]:g}px", "margin": "2px"}  # as that of an Image
         super().__init__(shape=shape, magnify=magnify, label=label, layout=layout)
 
     def show(self, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
