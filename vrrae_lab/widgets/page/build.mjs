@@ -1,0 +1,73 @@
+// Makes the one file that the package carries, ../lab.js: the page's modules with their style and WebAssembly inlined.
+// `node build.mjs --check` writes nothing and fails if the committed file is not what the sources make.
+import { readFile, rename, writeFile } from "node:fs/promises";
+import asc from "assemblyscript/asc";
+import { build } from "esbuild";
+
+const BUNDLE = new URL("../lab.js", import.meta.url);
+const LARGEST = 150_000;
+
+/** `import bytes from "./x.wasm.ts?wasm"`: an AssemblyScript file as the bytes of its WebAssembly, in base64. */
+const wasm = {
+  name: "wasm",
+  setup(build) {
+    build.onLoad({ filter: /\.as\.ts$/ }, async ({ path }) => {
+      const { error, stdout, stderr, binary } = await asc.compileString(await readFile(path, "utf8"), {
+        optimizeLevel: 3,
+        shrinkLevel: 1,
+        runtime: "stub",
+        noAssert: true,
+        enable: ["simd"],
+        importMemory: false,
+      });
+      if (error) return { errors: [{ text: `${error.message}\n${stderr}${stdout}` }] };
+      return { contents: Buffer.from(binary).toString("base64"), loader: "text" };
+    });
+  },
+};
+
+const licence = async (name) => {
+  const text = await readFile(new URL(`node_modules/${name}/LICENSE`, import.meta.url), "utf8");
+  return `${name}\n${text.trim()}`;
+};
+const carried = ["preact", "@preact/signals", "@preact/signals-core"];
+
+const { outputFiles, metafile } = await build({
+  entryPoints: [new URL("src/index.tsx", import.meta.url).pathname],
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  charset: "utf8",
+  legalComments: "none",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  loader: { ".css": "text" },
+  plugins: [wasm],
+  metafile: true,
+  write: false,
+});
+
+const used = new Set(carried);
+for (const path of Object.keys(metafile.inputs)) {
+  const found = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path);
+  if (found) used.add(found[1]);
+}
+const texts = [];
+for (const name of [...used].sort()) texts.push(await licence(name));
+const seen = `/*! vrrae_lab, built by page/build.mjs. It carries these libraries:\n\n${texts.join("\n\n").replaceAll("*/", "* /")}\n*/\n`;
+const made = seen + outputFiles[0].text;
+const size = Buffer.byteLength(made);
+if (size > LARGEST) throw new Error(`lab.js has ${size} bytes, at most ${LARGEST}`);
+
+if (process.argv.includes("--check")) {
+  const committed = await readFile(BUNDLE, "utf8").catch(() => "");
+  if (committed !== made) {
+    console.error("lab.js is not what its sources make: run `make page` and commit it");
+    process.exit(1);
+  }
+} else {
+  await writeFile(new URL("../lab.js.tmp", import.meta.url), made);
+  await rename(new URL("../lab.js.tmp", import.meta.url), BUNDLE);
+}
+console.log(`lab.js: ${size} bytes`);

@@ -1,0 +1,45 @@
+// The entry: what anywidget calls in a notebook, and what an exported page calls.
+import { render } from "preact";
+import { Host, type WidgetModel } from "./host";
+import style from "./style.css";
+import { Failure } from "./parts/Card";
+import { WIDGETS } from "./widgets";
+
+/** Draw the widget that `host` names into `el`; returns what takes it away. */
+function draw(host: Host, el: HTMLElement): () => void {
+  const root = document.createElement("div");
+  root.className = "vrrae-lab";
+  el.append(root);
+  const Widget = WIDGETS[host.get<string>("_widget")];
+  const content = Widget ? <Widget host={host} /> : <Failure>This page does not know the widget.</Failure>;
+  render(
+    <>
+      <style>{style}</style>
+      {content}
+    </>,
+    root,
+  );
+  return () => {
+    render(null, root);
+    root.remove();
+    host.close();
+  };
+}
+
+// Without a kernel, in an exported page: each element holds the state of a widget that is drawn in its place. Bytes are
+// in base64.
+document.querySelectorAll<HTMLElement>("script.vrrae-lab-state").forEach((script) => {
+  const { state, bytes } = JSON.parse(script.textContent!) as {
+    state: Record<string, unknown>;
+    bytes: Record<string, string>;
+  };
+  for (const [name, text] of Object.entries(bytes)) {
+    state[name] = new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+  }
+  draw(new Host(null, state), script.parentElement!);
+  script.remove();
+});
+
+export default {
+  render: ({ model, el }: { model: WidgetModel; el: HTMLElement }) => draw(new Host(model), el),
+};

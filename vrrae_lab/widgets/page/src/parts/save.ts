@@ -1,0 +1,65 @@
+// A card as a PNG, a table as CSV; both say where they come from.
+import style from "../style.css";
+
+const SCALE = 2;
+const FOOT = 22;
+
+/** Save what `el` shows, with `source` in a line below it. */
+export async function savePicture(el: HTMLElement, name: string, source: string): Promise<void> {
+  const { width, height } = el.getBoundingClientRect();
+  const copy = el.cloneNode(true) as HTMLElement;
+  // a copy of a canvas is empty: its pixels go in as a picture
+  const drawn = [...el.querySelectorAll("canvas")];
+  [...copy.querySelectorAll("canvas")].forEach((canvas, i) => {
+    const image = document.createElement("img");
+    image.src = drawn[i].toDataURL();
+    image.className = canvas.className;
+    image.setAttribute("style", `${canvas.getAttribute("style") ?? ""};display:block`);
+    canvas.replaceWith(image);
+  });
+  copy.querySelectorAll(".save").forEach((button) => button.remove());
+  const root = document.createElement("div");
+  root.className = "vrrae-lab";
+  const dark = getComputedStyle(el).colorScheme === "dark" || matchMedia("(prefers-color-scheme: dark)").matches;
+  root.setAttribute(
+    "style",
+    `color-scheme:${getComputedStyle(el).colorScheme.includes(" ") ? (dark ? "dark" : "light") : getComputedStyle(el).colorScheme};width:${width}px`,
+  );
+  const sheet = document.createElement("style");
+  sheet.textContent = style;
+  root.append(sheet, copy);
+  const page = new XMLSerializer().serializeToString(root);
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><foreignObject width="100%" height="100%">${page}</foreignObject></svg>`;
+  const picture = new Image();
+  picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+  await picture.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = width * SCALE;
+  canvas.height = (height + FOOT) * SCALE;
+  const context = canvas.getContext("2d")!;
+  context.scale(SCALE, SCALE);
+  context.fillStyle = getComputedStyle(el).backgroundColor;
+  context.fillRect(0, 0, width, height + FOOT);
+  context.drawImage(picture, 0, 0, width, height);
+  context.font = "11px system-ui, sans-serif";
+  context.fillStyle = "#808894";
+  context.fillText(source, 8, height + 15);
+  canvas.toBlob((blob) => blob && download(blob, `${name}.png`));
+}
+
+/** Save rows under their headings, with `source` as a comment before them. */
+export function saveTable(rows: Record<string, string | number>[], name: string, source: string): void {
+  const quote = (cell: string | number) =>
+    /[",\n]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : cell;
+  const lines = [Object.keys(rows[0] ?? {}), ...rows.map((row) => Object.values(row))];
+  const text = `# ${source}\n${lines.map((line) => line.map(quote).join(",")).join("\n")}\n`;
+  download(new Blob([text], { type: "text/csv" }), `${name}.csv`);
+}
+
+function download(blob: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name.toLowerCase().replace(/[^a-z0-9.]+/g, "-");
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}

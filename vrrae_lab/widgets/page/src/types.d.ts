@@ -1,0 +1,9 @@
+declare module "*.css" {
+  const text: string;
+  export default text;
+}
+declare module "*.as" {
+  /** WebAssembly in base64. */
+  const base64: string;
+  export default base64;
+}

@@ -1,0 +1,6 @@
+// Every widget by the name that Python gives it.
+import type { FunctionComponent } from "preact";
+import type { Host } from "../host";
+import { KL } from "./kl";
+
+export const WIDGETS: Record<string, FunctionComponent<{ host: Host }>> = { kl: KL };
