@@ -28,7 +28,7 @@ interface PlotProps {
 export function Plot({ height, label, children }: PlotProps) {
   const [ref, width] = useWidth<HTMLDivElement>();
   return (
-    <div ref={ref} style={{ height }}>
+    <div ref={ref} style={{ height: `${height}px` }}>
       <svg width={width} height={height} role="group" aria-label={label}>
         {children(width)}
       </svg>
