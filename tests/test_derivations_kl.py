@@ -1,6 +1,7 @@
 """Claims 2, 4, 5, 6 and 14: their verdicts stand, and mistakes in what they rest on do not pass."""
 
 import jax
+import numpy as np
 import pytest
 from derivations import (
     failing,
@@ -78,8 +79,6 @@ def test_every_claim_has_a_mistake_that_it_finds():
 
 
 def test_figures_of_evidence_become_numbers_of_python():
-    import numpy as np
-
     evidence = measures.evidence(Finding("a figure", np.float64(1), "<", 2.0))
     assert isinstance(evidence, Evidence) and type(evidence.findings[0].value) is float
 
@@ -90,3 +89,12 @@ def test_terms_left_counts_what_does_not_cancel():
     x, y = sympy.symbols("x y")
     assert measures.terms_left(sympy.sin(x) ** 2 + sympy.cos(x) ** 2 - 1) == 0
     assert measures.terms_left((x + y) ** 2 - x**2) == 2
+
+
+def test_standard_errors_are_those_of_the_worst_column_and_none_of_draws_that_do_not_vary():
+    draws = np.random.default_rng(0).normal(size=(50, 2)) + np.array([3.0, 100.0])
+    seven_away = draws.mean(axis=0) - np.array([7 * draws[:, 0].std() / 50**0.5, 0])
+    assert measures.standard_errors(draws, seven_away) == pytest.approx(7)
+    for noise in (0.0, 1e-15):  # which of them rounding leaves of equal draws depends on the processor
+        draws[:, 0] = 1.0 + noise * (np.arange(50) % 2)
+        assert not measures.standard_errors(draws, 100.0) < np.inf

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key
 
 from vrrae_lab import gaussian, linalg
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict, float64
-from vrrae_lab.derivations.measures import ROUNDING, evidence, relative_error, terms_left
+from vrrae_lab.derivations.measures import ROUNDING, evidence, relative_error, standard_errors, terms_left
 from vrrae_lab.derivations.samples import orthonormal
 from vrrae_lab.randomness import generator
 
@@ -119,12 +119,11 @@ def check_order_of_samples(key: Key[Array, ""]) -> Evidence:
         z = np.asarray(at_prior.sample(key=keys[1]))
     means = np.linalg.norm(np.asarray(svd.coefficients), axis=0)
     expected = np.asarray(svd.singular_values) ** 2 + variances.sum(axis=0)
-    deviation = ((norms**2).mean(axis=0) - expected) / ((norms**2).std(axis=0) / DRAWS**0.5)
     cosines = np.corrcoef(z.T) - np.eye(DRAWN_RANK)
     return evidence(
         Finding("largest increase from one coefficient's norm to the next, means", np.diff(means).max(), "<", 0),
         # six standard errors of a mean over 1000 draws
-        Finding("standard errors from sigma_j² + sum_b s_bj², sampled", np.abs(deviation).max(), "<", 6),
+        Finding("standard errors from sigma_j² + sum_b s_bj², sampled", standard_errors(norms**2, expected), "<", 6),
         # six rows of one distribution are in one given order once in 720 draws
         Finding("share of draws whose rows are unsorted, sigma_j²/N + s_j² = 1", unsorted(norms), ">", 0.95),
         # a gap of 20 s is 14 standard deviations of the difference of two norms

@@ -21,10 +21,15 @@ def relative_error(value: np.ndarray | Array | float, reference: np.ndarray | Ar
     return float(np.abs(value - reference).max() / np.abs(reference).max())
 
 
-def standard_errors(draws: np.ndarray, expected: float) -> float:
-    """Distance of the mean of independent draws from what is expected, in its standard errors; NaN if none varies."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(abs(draws.mean() - expected) / (draws.std() / len(draws) ** 0.5))
+def standard_errors(draws: np.ndarray, expected: np.ndarray | float) -> float:
+    """Distance of the mean of independent draws from what is expected, in its standard errors; of columns the largest.
+
+    NaN, which no bound admits, where a column varies by rounding alone: then it has no standard error to speak of.
+    """
+    spread = draws.std(axis=0)
+    if np.any(spread <= len(draws) * np.finfo(float).eps * np.abs(draws).max(axis=0)):
+        return float("nan")
+    return float(np.max(np.abs(draws.mean(axis=0) - expected) / spread) * len(draws) ** 0.5)
 
 
 def constancy(coefficients: Float[np.ndarray, "batch rank"]) -> Float[np.ndarray, " rank"]:
