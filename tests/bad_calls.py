@@ -520,6 +520,7 @@ LIBRARY = {
         path=("nowhere/x.ckpt", PATH),
         model=(VRRAE, MODEL),
         notes=({}, [Bad([], TypeError), Bad(3, TypeError), Bad("abc", TypeError)]),
+        half_precision=(False, [Bad(v, TypeError) for v in (None, "float16", np.float16, 16)]),
     ),
     "checkpoint.load": row(checkpoint.load, path=("nowhere/x.ckpt", PATH)),
     "checkpoint.shipped": row(

@@ -120,6 +120,52 @@ def test_first_line_says_how_to_build_the_model(content: bytes) -> None:
     assert header["frozen_basis"] is True
 
 
+# ---- half precision
+
+
+def rounded(leaf: jax.Array) -> np.ndarray:
+    return np.asarray(leaf).astype(np.float16).astype(np.float32)
+
+
+def test_half_precision_halves_the_file_and_gives_rounded_float32(tmp_path: Path) -> None:
+    whole, half = tmp_path / "whole.ckpt", tmp_path / "half.ckpt"
+    with linear_nets():
+        model = freeze_basis(make("vrrae"), X)
+        checkpoint.save(whole, model, {"seed": 3})
+        checkpoint.save(half, model, {"seed": 3}, half_precision=True)
+        loaded, notes = checkpoint.load(half)
+    assert notes == {"seed": 3} and models.is_frozen(loaded)
+    assert_same(loaded, jax.tree.map(rounded, model))
+    header, arrays = half.read_bytes().split(b"\n", 1)
+    assert json.loads(header)["half_precision"] is True
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(model))
+    assert len(whole.read_bytes().split(b"\n", 1)[1]) - len(arrays) == 2 * numbers
+
+
+def test_what_half_precision_has_rounded_is_saved_again_unchanged(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.ckpt", tmp_path / "second.ckpt"
+    with linear_nets():
+        checkpoint.save(first, make("vae"), half_precision=True)
+        checkpoint.save(second, checkpoint.load(first)[0], half_precision=True)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_number_too_large_for_half_precision_is_refused(tmp_path: Path) -> None:
+    with linear_nets():
+        model = eqx.tree_at(lambda m: m.decoder.linear.bias, make("ae"), replace_fn=lambda bias: bias + 7e4)
+        with pytest.raises(ValueError, match="a number of 7e\\+04.*half_precision=False"):
+            checkpoint.save(tmp_path / "model.ckpt", model, half_precision=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_says_nothing_of_its_precision_is_whole(content: bytes, tmp_path: Path) -> None:
+    """As the package's first files do."""
+    (tmp_path / "old.ckpt").write_bytes(with_header(content, half_precision=...))
+    (tmp_path / "new.ckpt").write_bytes(content)
+    with linear_nets():
+        assert_same(checkpoint.load(tmp_path / "old.ckpt")[0], checkpoint.load(tmp_path / "new.ckpt")[0])
+
+
 # ---- files that are not whole
 
 
@@ -192,6 +238,7 @@ UNFIT: dict[str, dict[str, Any]] = {
     "no arguments": {"arguments": ...},
     "arguments without names": {"arguments": [8, 8, 1]},
     "not frozen": {"frozen_basis": False},
+    "other precision": {"half_precision": True},
     "frozen or not": {"frozen_basis": ...},
     "no notes": {"notes": ...},
 }

@@ -531,6 +531,31 @@ def test_digits_by_name_are_the_same_each_time() -> None:
     np.testing.assert_array_equal(first.labels, again.labels)
 
 
+def test_the_sample_of_mnist_says_that_it_is_one(attempts: list[str]) -> None:
+    sample = data.mnist_sample()
+    assert sample.name == "MNIST, 2,000 images"
+    assert sample.x.shape == (2000, 28, 28, 1) and sample.x.dtype == np.float32 and sample.value_range == (0, 1)
+    raw = np.rint(sample.x * sample.scale).astype(np.uint8)
+    checksum = hashlib.sha256(raw.tobytes()).hexdigest()
+    assert checksum == "4d1e2862007bab5908d814e74806c6c8f7c4a4f32b5875d195406d4d1dbe4946"
+    assert sample.labels is not None and sample.labels[:10].tolist() == FIRST_LABELS["train"]
+    assert np.bincount(sample.labels).tolist() == [191, 220, 198, 191, 214, 180, 200, 224, 172, 210]
+    assert "first 2,000 of 60,000 training images" in sample.origin
+    assert not attempts
+
+
+def test_the_sample_never_stands_in_for_mnist(tmp_path: Path, attempts: list[str]) -> None:
+    pytest.importorskip("tensorflow_datasets")
+    with pytest.raises(data.DataUnavailableError):
+        data.load("mnist", n=2000, data_dir=tmp_path)
+
+
+def test_the_sample_is_shipped_with_its_source_and_licence() -> None:
+    notice = (images.MNIST_SHEET / "NOTICE.md").read_text()
+    for fact in ("LeCun", "Cortes", "Burges", "Attribution-ShareAlike 3.0", IMAGE_FILE, LABEL_FILE):
+        assert fact in notice
+
+
 def test_bumps_by_name() -> None:
     np.testing.assert_array_equal(data.load("bumps", size=16, n=30).x, data.bumps(image_size=16).x[:30])
     by_name = data.load("bumps", "test", size=16, n=30)
@@ -603,6 +628,16 @@ def test_real_mnist(split: str, place: str, tmp_path: Path, attempts: list[str])
     np.testing.assert_array_equal(again.x, loaded.x)
     np.testing.assert_array_equal(again.labels, loaded.labels)
     assert not attempts and sorted(shared.rglob("*")) == before
+
+
+@pytest.mark.real_data
+def test_the_sample_is_the_first_of_real_mnist(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow_datasets")
+    sample = data.mnist_sample()
+    published = data.load("mnist", n=len(sample), data_dir=tmp_path, manual_dir=shared_data() / "mnist")
+    np.testing.assert_array_equal(sample.x, published.x)
+    np.testing.assert_array_equal(sample.labels, published.labels)
+    assert sample.scale == published.scale and sample.offset == published.offset
 
 
 @pytest.mark.real_data

@@ -13,13 +13,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 INFO = f"vrrae_lab-{PROJECT['version']}.dist-info"
-# What the wheel may hold, and nothing else: neither data sets nor pictures, tests or caches.
+# What the wheel may hold, and nothing else: no data sets but a sample of MNIST, no pictures, tests or caches.
 PATTERNS = {
     "code": "vrrae_lab/**/*.py",
     "type marker": "vrrae_lab/py.typed",
     "notebooks": "notebooks/*.ipynb",
     "shipped models": "vrrae_lab/shipped/*.ckpt",
     "records": "vrrae_lab/records/*.json",
+    "sample of MNIST": "vrrae_lab/data/mnist_2000/*",
     "scripts": "vrrae_lab/widgets/*.js",
     "page": "vrrae_lab/widgets/export.html",
 }
@@ -76,8 +77,9 @@ def test_the_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
 def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
     about = Parser().parsestr(wheel.read(f"{INFO}/METADATA").decode())
     assert (about["Name"], about["Version"]) == ("vrrae_lab", PROJECT["version"])
-    assert (about["License-Expression"], about["Requires-Python"]) == ("MIT", ">=3.11")
-    assert wheel.read(f"{INFO}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+    assert (about["License-Expression"], about["Requires-Python"]) == ("MIT AND CC-BY-SA-3.0", ">=3.11")
+    for name in ("LICENSE", "vrrae_lab/data/mnist_2000/NOTICE.md"):
+        assert wheel.read(f"{INFO}/licenses/{name}") == (ROOT / name).read_bytes()
     assert b"vrrae-lab = vrrae_lab.cli:entry_point" in wheel.read(f"{INFO}/entry_points.txt")
     assert about.get_payload() == (ROOT / "README.md").read_text()
 

@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax.random as jr
+import numpy as np
 import optax
+from PIL import Image
 
 import vrrae_lab as vl
+from vrrae_lab.data.images import MNIST_SHEET
 from vrrae_lab.experiments import (
     EXPERIMENTS,
     Ablations,
@@ -32,7 +35,7 @@ from vrrae_lab.experiments import (
     Zoo,
 )
 from vrrae_lab.experiments.record import environment
-from vrrae_lab.files import write_json
+from vrrae_lab.files import atomic_file, write_json, write_text
 from vrrae_lab.models import build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,6 +147,16 @@ def ship_model(name: str) -> None:
     print(record)
 
 
+def ship_mnist_sample(manual_dir: str | None) -> None:
+    """Put the first 2,000 training images of MNIST into one picture, and their classes into a text."""
+    sample = vl.data.load("mnist", "train", n=2000, dtype=np.uint8, manual_dir=manual_dir)
+    sheet = np.asarray(sample.x).reshape(40, 50, 28, 28).swapaxes(1, 2).reshape(40 * 28, 50 * 28)
+    with atomic_file(MNIST_SHEET / "images.png") as file:
+        Image.fromarray(sheet).save(file, "PNG", optimize=True)
+    write_text(MNIST_SHEET / "labels.txt", "".join(map(str, sample.labels)) + "\n")
+    print(sample.origin)
+
+
 def _along_the_diagonal(model: vl.Autoencoder) -> dict[str, float]:
     share, monotonicity = vl.metrics.straightness(
         vl.explore.coefficients(model, vl.data.bumps_diagonal(image_size=32).x)
@@ -155,16 +168,25 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="tools/ship.py", description="Make the shipped records and models.")
     always = (*MODELS, *RUNS)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(always)} (all), {', '.join(FULL_RUNS)} (hours)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join(always)} (all), mnist_2000 (images), {', '.join(FULL_RUNS)} (hours)",
     )
     parser.add_argument("--manual-dir", metavar="DIR", help="folder with data files you downloaded yourself")
     arguments = parser.parse_args()
     chosen = arguments.names or always
-    if unknown := [name for name in chosen if name not in (*always, *FULL_RUNS)]:
-        sys.exit(f"nothing named {', '.join(unknown)} is shipped; there are: {', '.join((*always, *FULL_RUNS))}")
+    known = (*always, "mnist_2000", *FULL_RUNS)
+    if unknown := [name for name in chosen if name not in known]:
+        sys.exit(f"nothing named {', '.join(unknown)} is shipped; there are: {', '.join(known)}")
     try:
         for chosen_name in chosen:
-            ship_model(chosen_name) if chosen_name in MODELS else ship_run(chosen_name, arguments.manual_dir)
+            if chosen_name in MODELS:
+                ship_model(chosen_name)
+            elif chosen_name == "mnist_2000":
+                ship_mnist_sample(arguments.manual_dir)
+            else:
+                ship_run(chosen_name, arguments.manual_dir)
     except KeyboardInterrupt:
         print(f"\ninterrupted: {chosen_name} is not shipped, what was before it is", file=sys.stderr)
         sys.exit(130)

@@ -2,7 +2,7 @@
 
 from vrrae_lab.data.celeb_a import CELEB_A_ATTRIBUTES
 from vrrae_lab.data.dataset import Dataset
-from vrrae_lab.data.images import NAMES, digits, load, split_sizes
+from vrrae_lab.data.images import NAMES, digits, load, mnist_sample, split_sizes
 from vrrae_lab.data.published import DataUnavailableError
 from vrrae_lab.data.synthetic import bumps, bumps_diagonal, bumps_test
 
@@ -16,5 +16,6 @@ __all__ = [
     "bumps_test",
     "digits",
     "load",
+    "mnist_sample",
     "split_sizes",
 ]

@@ -1,6 +1,7 @@
 """Image sets of the real world, and `load`, which gives any data set of this package by name."""
 
 import os
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ from vrrae_lab.checks import check_kind, check_path
 from vrrae_lab.data.catalogue import SOURCES
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.data.loading import check_one_of, check_size, checked_places, load_published
+from vrrae_lab.data.published import checksum
 from vrrae_lab.data.synthetic import bumps, bumps_test
 
 NAMES: tuple[str, ...] = ("bumps", "digits", *SOURCES)
@@ -17,6 +19,7 @@ NAMES: tuple[str, ...] = ("bumps", "digits", *SOURCES)
 NUM_TRAINING_DIGITS, NUM_DIGITS = 1437, 1797
 DIGIT_SIZE = 8
 BUMP_SIZE = 64
+MNIST_SHEET = Path(__file__).parent / "mnist_2000"
 
 
 def load(
@@ -133,6 +136,32 @@ def digits(split: str = "train", n: int | None = None) -> Dataset:
     provenance = {"name": "digits", "split": split, "found": "scikit-learn, load_digits"}
     dataset = Dataset(f"digits_{split}", x, source.target[part], offset=0.0, scale=16.0, provenance=provenance)
     return dataset if n is None else dataset.take(n)
+
+
+def mnist_sample() -> Dataset:
+    """The first 2,000 training images of MNIST, which come with the package: for thumbnails and short trainings.
+
+    They are not MNIST, which is what `load("mnist")` gives, and are never given in its place. Source and licence
+    (CC BY-SA 3.0) are in `NOTICE.md` beside them.
+
+    Returns:
+        Images (2000, 28, 28, 1) in [0, 1], as `load` scales them, and their classes, 0 to 9.
+    """
+    from PIL import Image
+
+    sheet, classes = MNIST_SHEET / "images.png", MNIST_SHEET / "labels.txt"
+    with Image.open(sheet) as picture:
+        pixels = np.asarray(picture)
+    rows, columns = pixels.shape[0] // 28, pixels.shape[1] // 28
+    x = pixels.reshape(rows, 28, columns, 28).swapaxes(1, 2).reshape(-1, 28, 28, 1)
+    labels = np.array(list(classes.read_text().strip()), np.int64)
+    provenance = {
+        "name": "mnist",
+        "split": "train",
+        "found": f"vrrae_lab, the first {len(x):,} of 60,000 training images",
+        "files": [{"name": file.name, "sha256": checksum(file)} for file in (sheet, classes)],
+    }
+    return Dataset("MNIST, 2,000 images", x, labels, provenance=provenance).as_floats()
 
 
 def _is_uint8(dtype: DTypeLike) -> bool:
