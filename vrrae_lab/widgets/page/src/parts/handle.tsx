@@ -51,7 +51,7 @@ export function Handle({
     <g
       class="handle"
       role="slider"
-      tabIndex={0}
+      tabindex={0}
       aria-label={label}
       aria-valuetext={words}
       aria-valuenow={value}

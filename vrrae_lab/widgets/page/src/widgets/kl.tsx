@@ -10,7 +10,7 @@ const REACH = 3;
 const [LEAST, MOST] = [0.05, 2.5];
 const GRID = Array.from({ length: 241 }, (_, i) => -4 + i / 30);
 const gauss = (x: number, mean = 0, s = 1) => Math.exp(-0.5 * ((x - mean) / s) ** 2) / (s * Math.sqrt(2 * Math.PI));
-const limit = (value: number, low: number, high: number) => Math.min(high, Math.max(low, value));
+const limit = (value: number, low: number, high: number) => Number(Math.min(high, Math.max(low, value)).toFixed(4));
 
 export function KL({ host }: { host: Host }) {
   const mean = host.trait<number>("mean");
