@@ -5,10 +5,14 @@ them, so that outputs older than their code are noticed. It carries nothing that
 """
 
 import argparse
+import base64
 import hashlib
+import io
 import os
 import re
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,13 +20,19 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from vrrae_lab.files import write_text
+from vrrae_lab.widgets import card
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 MAX_BYTES = 1_000_000
 MAX_LINES = 20
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+POSTER_WIDTH, POSTER_BYTES = 1040, 120_000
+POSTER_WAIT = 1500  # milliseconds, in which the page draws what it draws a part at a time
 # What JupyterLab itself writes, so that opening and saving a notebook there does not change it.
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 # For Colab: where the badges lead, which notebooks have one, and what makes it give them a TPU.
@@ -76,7 +86,7 @@ def run(path: Path) -> None:
     """
     nb = nbformat.read(path, as_version=4)
     client = NotebookClient(nb, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
-    client.store_widget_state, client.record_timing, client.coalesce_streams = False, False, True
+    client.record_timing, client.coalesce_streams = False, True
     # Each plotly figure is kept twice: as a live chart, and as a picture for pages that show no plotly.
     environment = os.environ | {"PLOTLY_RENDERER": "plotly_mimetype+png"}
     environment.pop("VRRAE_LAB_FAST", None)
@@ -86,12 +96,44 @@ def run(path: Path) -> None:
         raise KeyboardInterrupt from error
     for output in filter(_is_stderr, _outputs(nb)):
         print(output.text, file=sys.stderr)  # a warning must not vanish unseen with the progress bars
+    put_posters(nb)
     clean(nb)
     nb.metadata.setdefault("vrrae_lab", {})["cells_sha256"] = cells_sha256(nb)
     text = nbformat.writes(nb) + "\n"
     if (size := len(text.encode())) > MAX_BYTES:
         raise ValueError(f"{path.name} would have {size:,} bytes, at most {MAX_BYTES:,}: show fewer or smaller figures")
     write_text(path, text)
+
+
+def put_posters(nb: NotebookNode) -> None:
+    """Put in the place of each widget of `nb`, in place, the picture that the page draws of it, for readers without
+    a kernel."""
+    states = nb.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    for output in filter(_is_widget, _outputs(nb)):
+        kept = states.get(output.data.pop(WIDGET_VIEW)["model_id"], {})
+        buffers = {each["path"][0]: base64.b64decode(each["data"]) for each in kept.get("buffers", [])}
+        state = {**kept.get("state", {}), **buffers}
+        if "_widget" in state:
+            output.data["image/png"] = base64.b64encode(poster(card.element(state))).decode()
+
+
+def poster(element: str) -> bytes:
+    """A PNG of a widget, drawn by its page in Chromium."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        file = Path(folder) / "widget.html"
+        file.write_text(card.document("", [element]), encoding="utf-8")
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": POSTER_WIDTH, "height": 800}, color_scheme="light")
+        page.goto(file.as_uri())
+        page.wait_for_timeout(POSTER_WAIT)
+        shot = Image.open(io.BytesIO(page.locator(".vrrae-lab").screenshot())).convert("RGB")
+        browser.close()
+    for colours in (256, 128, 64, 32):
+        packed = io.BytesIO()
+        shot.quantize(colours, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
+        if packed.tell() <= POSTER_BYTES:
+            return packed.getvalue()
+    raise ValueError(f"the picture of a widget has {packed.tell():,} bytes, at most {POSTER_BYTES:,}")
 
 
 def problems(path: Path) -> list[str]:

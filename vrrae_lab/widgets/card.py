@@ -1,8 +1,9 @@
 """A widget that is drawn by the page: Python keeps its state as numbers, `page/` has everything that is seen."""
 
 import base64
+import html
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from IPython.core.getipython import get_ipython
 from vrrae_lab import environment
 
 BUNDLE = Path(__file__).with_name("lab.js")
+NOT_THE_PAGE = ("_esm", "_css", "_model_", "_view_", "_anywidget_", "_dom_classes", "tabbable", "tooltip", "layout")
 
 
 @cache
@@ -27,6 +29,39 @@ def bundle() -> str:
     if not BUNDLE.exists():
         raise RuntimeError(f"{BUNDLE} is missing: run `make page`, which needs Node 20 or newer")
     return BUNDLE.read_text(encoding="utf-8")
+
+
+def element(state: Mapping[str, Any]) -> str:
+    """A widget without a kernel, as HTML for a `document`.
+
+    Args:
+        state: the values of its traits.
+    """
+    ours = {name: value for name, value in state.items() if not name.startswith(NOT_THE_PAGE)}
+    raw = {name: bytes(value) for name, value in ours.items() if isinstance(value, bytes | memoryview)}
+    content = {
+        "state": {name: value for name, value in ours.items() if name not in raw},
+        "bytes": {name: base64.b64encode(value).decode() for name, value in raw.items()},
+    }
+    text = json.dumps(content, allow_nan=False).replace("<", "\\u003c")
+    return f'<div><script type="application/json" class="vrrae-lab-state">{text}</script></div>'
+
+
+def document(title: str, elements: Sequence[str]) -> str:
+    """A page of one file that shows widgets with neither kernel nor network.
+
+    Args:
+        title: of the page, plain text.
+        elements: of `element`.
+    """
+    script = bundle().replace("</script", "<\\/script")
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n"
+        "<style>:root{color-scheme:light dark}body{margin:12px auto;max-width:1360px;padding:0 12px}</style>\n"
+        f'{"".join(elements)}\n<script type="module">{script}</script>\n</html>\n'
+    )
 
 
 class Card(anywidget.AnyWidget):
@@ -60,14 +95,12 @@ class Card(anywidget.AnyWidget):
         super().__init__(_widget=widget, _source=f"{source} · vrrae_lab {version}", _esm=bundle(), **traits)
         self._close_of_earlier_runs()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {self._source}"
+
     def html(self) -> str:
-        """This widget as it is now, as an element for a page that has `bundle()` as a module after it."""
-        traits = {name: getattr(self, name) for name in self.keys if name in self.traits(sync=True) and name != "_esm"}
-        ours = {name: value for name, value in traits.items() if not name.startswith(("_model", "_view", "_anywidget"))}
-        state = {name: value for name, value in ours.items() if not isinstance(value, bytes)}
-        encoded = {name: base64.b64encode(value).decode() for name, value in ours.items() if isinstance(value, bytes)}
-        content = json.dumps({"state": state, "bytes": encoded}).replace("<", "\\u003c")
-        return f'<div><script type="application/json" class="vrrae-lab-state">{content}</script></div>'
+        """This widget as it is now, for a `document`."""
+        return element(self.get_state())
 
     def guarded(self, action: Callable[..., None]) -> Callable[..., None]:
         """`action`, its exceptions shown in the card: a notebook would swallow them."""
