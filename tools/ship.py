@@ -7,10 +7,12 @@ which is not committed.
 
 import argparse
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jax
 import jax.random as jr
 import numpy as np
 import optax
@@ -44,19 +46,38 @@ PACKAGE = ROOT / "vrrae_lab"
 
 @dataclass(frozen=True)
 class Shipped:
-    """A small model that notebooks open on; AdaBelief, 2000 steps, batches of 64.
+    """A small model that notebooks open on, trained with AdaBelief from keys 1 (weights) and 2 (order and noise).
 
     Attributes:
-        data: bumps, of 32×32 pixels, or digits.
+        data: bumps, of 32×32 pixels, digits or mnist.
         constructor: of the model.
         sizes: its arguments but the shape.
         beta: of `losses.Variational`; None for the squared error alone.
+        num_steps: updates.
+        batch_size: images per step.
+        cosine: whether the learning rate falls from 1e-3 to 0 along half a cosine, or stays there.
     """
 
     data: str
     constructor: str
     sizes: dict[str, int]
     beta: float | None
+    num_steps: int = 2000
+    batch_size: int = 64
+    cosine: bool = False
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """AdaBelief with the learning rate of each step."""
+        return optax.adabelief(optax.cosine_decay_schedule(1e-3, self.num_steps) if self.cosine else 1e-3)
+
+    def settings(self) -> dict[str, object]:
+        """What decides the training, JSON-ready."""
+        rate = {"learning_rate": 1e-3} | ({"schedule": "cosine, to 0 at the last step"} if self.cosine else {})
+        return {
+            **{"constructor": self.constructor, **self.sizes, "num_steps": self.num_steps, "optimizer": "adabelief"},
+            **{"loss": "Reconstruction" if self.beta is None else "Variational", "beta": self.beta},
+            **{**rate, "batch_size": self.batch_size, "keys": [1, 2], "saved_as": "float16"},
+        }
 
 
 MODELS = {
@@ -67,6 +88,9 @@ MODELS = {
     "digits_vrrae": Shipped("digits", "vrrae", {"latent_size": 64, "rank": 8}, 0.03),
     "digits_rrae": Shipped("digits", "rrae", {"latent_size": 64, "rank": 8}, None),
     "digits_vae": Shipped("digits", "vae", {"latent_size": 8}, 0.03),
+    # the paper's sizes
+    "mnist_vrrae": Shipped("mnist", "vrrae", {"latent_size": 100, "rank": 16}, 1.0, 5000, 128, cosine=True),
+    "mnist_vae": Shipped("mnist", "vae", {"latent_size": 16}, 1.0, 5000, 128, cosine=True),
 }
 RUNS = {
     "bumps_fast": Bumps.fast(),
@@ -115,36 +139,80 @@ def ship_run(name: str, manual_dir: str | None) -> None:
     shutil.copyfile(out / "record.json", PACKAGE / "records" / f"{name}.json")
 
 
-def ship_model(name: str) -> None:
+def ship_model(name: str, manual_dir: str | None) -> None:
     """Train a model that comes with the package: it and its record."""
-    own = MODELS[name]
-    if own.data == "bumps":
-        train, test = vl.data.bumps(image_size=32), vl.data.bumps_test(image_size=32, key=jr.key(0))
-    else:
-        train, test = vl.data.digits("train"), vl.data.digits("test")
+    make_model(
+        name, MODELS[name], PACKAGE / "shipped" / f"{name}.ckpt", PACKAGE / "records" / f"{name}.json", manual_dir
+    )
+
+
+def try_model(name: str, own: Shipped, manual_dir: str | None) -> None:
+    """Train it with another β or another number of steps, into `runs/trials`, with samples from the prior as a PNG."""
+    path = ROOT / "runs" / "trials" / f"{name}-beta-{own.beta:g}-{own.num_steps}-steps.ckpt"
+    model = make_model(name, own, path, path.with_suffix(".json"), manual_dir)
+    prior = jr.normal(jr.key(3), (64, own.sizes.get("rank", own.sizes["latent_size"])))
+    x = np.asarray(model.decode(prior))[..., 0].reshape(8, 8, *model.shape[:2])
+    sheet = x.swapaxes(1, 2).reshape(8 * model.shape[0], 8 * model.shape[1])
+    Image.fromarray((255 * np.clip(1 - sheet, 0, 1)).astype(np.uint8)).save(path.with_suffix(".png"))
+
+
+def make_model(name: str, own: Shipped, path: Path, record_path: Path, manual_dir: str | None) -> vl.Autoencoder:
+    """Train a model, going on where it was stopped, and write it and its record."""
+    train, test, seen = images(own.data, manual_dir)
     model = build(own.constructor, {"shape": train.shape, **own.sizes}, key=jr.key(1))
-    loss = vl.losses.Reconstruction() if own.beta is None else vl.losses.Variational(beta=own.beta)
-    optimizer = optax.adabelief(1e-3)
     model, history = vl.fit(
-        model, train.x, loss=loss, optimizer=optimizer, batch_size=64, num_steps=2000, key=jr.key(2)
+        model,
+        train.x,
+        loss=vl.losses.Reconstruction() if own.beta is None else vl.losses.Variational(beta=own.beta),
+        optimizer=own.optimizer(),
+        batch_size=own.batch_size,
+        num_steps=own.num_steps,
+        key=jr.key(2),
+        checkpoints=vl.Checkpoints(ROOT / "runs" / "models" / f"{name}-beta-{own.beta}-{own.num_steps}"),
     )
     if history.stopped == "interrupted":  # nothing half-trained is shipped
         raise KeyboardInterrupt
-    model = vl.freeze_basis(model, train.x)
-    settings = {"data": own.data, "image_size": train.shape[0], "constructor": own.constructor, **own.sizes}
-    settings |= {"loss": type(loss).__name__, "beta": own.beta, "num_steps": 2000, "optimizer": "adabelief"}
+    model = jax.tree.map(as_saved, vl.freeze_basis(model, train.x))
+    posterior = model.encode(seen.x)
     record = {
-        "settings": settings | {"learning_rate": 1e-3, "batch_size": 64, "keys": [1, 2]},
-        "train_error": vl.metrics.relative_error(train.x, model.reconstruct(train.x)),
+        "settings": {"data": own.data, "image_size": train.shape[0], **own.settings()},
+        "measured_on": seen.name,
+        "train_error": vl.metrics.relative_error(seen.x, model.reconstruct(seen.x)),
         "test_error": vl.metrics.relative_error(test.x, model.reconstruct(test.x)),
-        "kl_per_coefficient": vl.metrics.kl_per_coefficient(model.encode(train.x)),
+        "kl_per_coefficient": vl.metrics.kl_per_coefficient(posterior),
+        "active_units": int(vl.metrics.active_units(posterior.mean).sum()),
         **(_along_the_diagonal(model) if own.data == "bumps" else {}),
         "duration_seconds": round(history.seconds + history.compile_seconds, 1),
+        "commit": commit(),
         **environment(),
     }
-    vl.checkpoint.save(PACKAGE / "shipped" / f"{name}.ckpt", model, record)
-    write_json(PACKAGE / "records" / f"{name}.json", record)
+    vl.checkpoint.save(path, model, record, half_precision=True)
+    write_json(record_path, record)
     print(record)
+    return model
+
+
+def images(data: str, manual_dir: str | None) -> tuple[vl.data.Dataset, vl.data.Dataset, vl.data.Dataset]:
+    """To train on, to test on, and those of the former that come with the package, on which a record can be checked."""
+    if data == "bumps":
+        train, test = vl.data.bumps(image_size=32), vl.data.bumps_test(image_size=32, key=jr.key(0))
+    elif data == "digits":
+        train, test = vl.data.digits("train"), vl.data.digits("test")
+    else:
+        train = vl.data.load(data, "train", dtype=np.uint8, manual_dir=manual_dir)
+        return train, vl.data.load(data, "test", manual_dir=manual_dir), vl.data.mnist_sample()
+    return train, test, train
+
+
+def as_saved(leaf: jax.Array) -> jax.Array:
+    """The numbers of an array as its file has them."""
+    return leaf.astype(np.float16).astype(leaf.dtype)
+
+
+def commit() -> str:
+    """The commit that the code is of, with "-dirty" behind it where the code has been changed since."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def ship_mnist_sample(manual_dir: str | None) -> None:
@@ -174,15 +242,21 @@ if __name__ == "__main__":
         help=f"of {', '.join(always)} (all), mnist_2000 (images), {', '.join(FULL_RUNS)} (hours)",
     )
     parser.add_argument("--manual-dir", metavar="DIR", help="folder with data files you downloaded yourself")
+    parser.add_argument("--beta", type=float, help="a trial of models with another β, into runs/trials")
+    parser.add_argument("--steps", type=int, help="likewise with another number of steps")
     arguments = parser.parse_args()
+    trial = {"beta": arguments.beta, "num_steps": arguments.steps}
+    trial = {setting: value for setting, value in trial.items() if value is not None}
     chosen = arguments.names or always
-    known = (*always, "mnist_2000", *FULL_RUNS)
+    known = tuple(MODELS) if trial else (*always, "mnist_2000", *FULL_RUNS)
     if unknown := [name for name in chosen if name not in known]:
         sys.exit(f"nothing named {', '.join(unknown)} is shipped; there are: {', '.join(known)}")
     try:
         for chosen_name in chosen:
-            if chosen_name in MODELS:
-                ship_model(chosen_name)
+            if trial:
+                try_model(chosen_name, replace(MODELS[chosen_name], **trial), arguments.manual_dir)
+            elif chosen_name in MODELS:
+                ship_model(chosen_name, arguments.manual_dir)
             elif chosen_name == "mnist_2000":
                 ship_mnist_sample(arguments.manual_dir)
             else:
