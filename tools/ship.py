@@ -210,8 +210,8 @@ def as_saved(leaf: jax.Array) -> jax.Array:
 
 
 def commit() -> str:
-    """The commit that the code is of, with "-dirty" behind it where the code has been changed since."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--dirty"]
+    """The commit that the code is of."""
+    command = ["git", "rev-parse", "HEAD"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
