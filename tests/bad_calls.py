@@ -797,11 +797,16 @@ VIEWS = {
         key=(K, KEY),
         path=(None, DATA[1:]),
     ),
-    "widgets.truncated_svd.gradients_near_a_tie": row(
-        widgets.gradients_near_a_tie, gap=(0.1, number(-0.1, 0.5, NAN, INF)), key=(K, KEY)
+    "widgets.truncated_svd.truncated_svd": row(widgets.truncated_svd, data=(None, DATA[1:]), key=(K, KEY)),
+    "widgets.kl.kl": row(
+        widgets.kl,
+        mean=(1.0, number(-3.1, 4, NAN, INF)),
+        standard_deviation=(0.5, number(0, 0.01, 3, NAN, INF)),
+        means=(
+            [1.0],
+            [*map(Bad, ([], [4.0], [NAN], 3, [[1.0]], [0.0] * 17)), Bad("a", TypeError), Bad([None], TypeError)],
+        ),
     ),
-    "widgets.truncated_svd.near_tie": row(widgets.near_tie, key=(K, KEY)),
-    "widgets.truncated_svd.truncation": row(widgets.truncation, data=(DIGITS, DATA), num_images=(2, SHOWN)),
     "widgets.densities.kernel_density": row(widgets.kernel_density, points=(POINTS, rows(POINTS, "points"))),
     "widgets.batch_truncation.batch_truncation": row(
         widgets.batch_truncation,

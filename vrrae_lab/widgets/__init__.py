@@ -5,32 +5,34 @@ from vrrae_lab.widgets.densities import avae_bandwidth, kernel_density
 from vrrae_lab.widgets.diagram import diagram
 from vrrae_lab.widgets.explorer import Explorer, explore
 from vrrae_lab.widgets.export import export_html
+from vrrae_lab.widgets.kl import KL, kl
 from vrrae_lab.widgets.latent_plane import LatentPlane, latent_plane
 from vrrae_lab.widgets.linear_collapse import linear_collapse
 from vrrae_lab.widgets.playground import playground
 from vrrae_lab.widgets.slider_picture import SliderPicture, View
 from vrrae_lab.widgets.steered_training import Diverged, Playground
 from vrrae_lab.widgets.sweep import sweep
-from vrrae_lab.widgets.truncated_svd import gradients_near_a_tie, near_tie, truncation
+from vrrae_lab.widgets.truncated_svd import TruncatedSVD, truncated_svd
 
 __all__ = [
     "Diverged",
     "Explorer",
+    "KL",
     "LatentPlane",
     "Playground",
     "SliderPicture",
+    "TruncatedSVD",
     "View",
     "avae_bandwidth",
     "batch_truncation",
     "diagram",
     "explore",
     "export_html",
-    "gradients_near_a_tie",
     "kernel_density",
+    "kl",
     "latent_plane",
     "linear_collapse",
-    "near_tie",
     "playground",
     "sweep",
-    "truncation",
+    "truncated_svd",
 ]

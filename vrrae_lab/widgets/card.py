@@ -14,6 +14,7 @@ import traitlets
 from IPython.core.getipython import get_ipython
 
 from vrrae_lab import environment
+from vrrae_lab.data.dataset import Dataset
 
 BUNDLE = Path(__file__).with_name("lab.js")
 NOT_THE_PAGE = ("_esm", "_css", "_model_", "_view_", "_anywidget_", "_dom_classes", "tabbable", "tooltip", "layout")
@@ -132,3 +133,9 @@ class Card(anywidget.AnyWidget):
 def as_bytes(numbers: Any, dtype: type[np.generic] = np.float32) -> bytes:
     """Numbers as the page reads them: in one row, little-endian."""
     return np.ascontiguousarray(numbers, np.dtype(dtype).newbyteorder("<")).tobytes()
+
+
+def look(data: Dataset) -> dict[str, Any]:
+    """How the page shows images: ink on paper, colour, or a map of values."""
+    kind = "photo" if data.shape[2] == 3 else "map" if data.name.startswith("bumps") else "ink"
+    return {"picture": kind, "limits": list(data.value_range)}

@@ -16,6 +16,7 @@ type Message = (content: any, buffers: DataView[]) => void;
 
 export class Host {
   private readonly signals = new Map<string, Signal<any>>();
+  private readonly first = new Map<string, unknown>();
   private readonly pending = new Map<string, unknown>();
   private readonly undo: (() => void)[] = [];
   private frame = 0;
@@ -50,6 +51,7 @@ export class Host {
     if (known) return known;
     const made: Signal<T> = signal(this.get<T>(name));
     this.signals.set(name, made);
+    this.first.set(name, made.peek());
     if (this.model) {
       const model = this.model;
       const arrived = () => {
@@ -66,6 +68,11 @@ export class Host {
       );
     }
     return made;
+  }
+
+  /** These traits as they were when they were first shown. */
+  reset(...names: string[]): void {
+    for (const name of names) this.trait(name).value = this.first.get(name);
   }
 
   /** Ask the kernel for something that is no state. */

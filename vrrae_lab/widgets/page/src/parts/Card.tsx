@@ -51,8 +51,14 @@ export function Failure({ children }: { children: ComponentChildren }) {
   );
 }
 
-/** States worth seeing: "try this", a button each. */
-export function Presets({ children, choices }: { children?: ComponentChildren; choices: Record<string, () => void> }) {
+interface PresetsProps {
+  choices: Record<string, () => void>;
+  onReset?: () => void;
+  children?: ComponentChildren;
+}
+
+/** States worth seeing: "try this", a button each; and back to the first one. */
+export function Presets({ choices, onReset, children }: PresetsProps) {
   return (
     <div class="foot">
       <span>{children ?? "Try this:"}</span>
@@ -61,6 +67,11 @@ export function Presets({ children, choices }: { children?: ComponentChildren; c
           {name}
         </button>
       ))}
+      {onReset && (
+        <button class="last" onClick={onReset}>
+          reset
+        </button>
+      )}
     </div>
   );
 }

@@ -66,3 +66,11 @@ export function short(value: number): string {
     size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(1) : String(Number(value.toPrecision(3)));
   return text.replace("e-", "e−").replace(/^-/, "−").replace("e+", "e");
 }
+
+export const limit = (value: number, low: number, high: number) => Math.min(high, Math.max(low, value));
+
+/** A power of ten as it is written: 10⁻³. */
+export function power(exponent: number): string {
+  const digits = String(Math.abs(exponent)).replace(/\d/g, (d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(d)]);
+  return exponent === 0 ? "1" : exponent === 1 ? "10" : `10${exponent < 0 ? "⁻" : ""}${digits}`;
+}

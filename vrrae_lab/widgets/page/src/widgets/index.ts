@@ -2,5 +2,6 @@
 import type { FunctionComponent } from "preact";
 import type { Host } from "../host";
 import { KL } from "./kl";
+import { TruncatedSVD } from "./truncated_svd";
 
-export const WIDGETS: Record<string, FunctionComponent<{ host: Host }>> = { kl: KL };
+export const WIDGETS: Record<string, FunctionComponent<{ host: Host }>> = { kl: KL, truncated_svd: TruncatedSVD };

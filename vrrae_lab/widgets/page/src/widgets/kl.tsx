@@ -48,8 +48,8 @@ export function KL({ host }: { host: Host }) {
             <span class="large" style={{ color: "var(--kl)" }}>
               {(place + width).toFixed(2)}
             </span>{" "}
-            nats = <b>{place.toFixed(2)}</b> for where it lies, μ²⁄2, + <b>{width.toFixed(2)}</b> for how sure it is,
-            (s² − 1 − log s²)⁄2
+            nats = <b>{place.toFixed(2)}</b> for where it lies, ½ μ², + <b>{width.toFixed(2)}</b> for how sure it is, ½
+            (s² − 1 − log s²)
           </div>
           <p class="caption">
             Filled: the posterior. Dashed: the prior. Violet: what each place adds to the divergence; below the line it
@@ -67,7 +67,7 @@ export function KL({ host }: { host: Host }) {
             <span class="large">{square.toFixed(2)}</span> = μ₁² + … + μ<sub>N</sub>² = σ², the squared singular value
           </div>
           <p class="caption">
-            The SVD of a batch makes these means, so what they cost together, σ²⁄2 nats, is weight decay on the singular
+            The SVD of a batch makes these means, so what they cost together, ½ σ² nats, is weight decay on the singular
             value (Eq. 7). How much one image pays depends on its own μ.
           </p>
         </div>
@@ -79,6 +79,7 @@ export function KL({ host }: { host: Host }) {
           "sure of zero": choose(0, 0.15),
           "wider than the prior": choose(0, 2),
         }}
+        onReset={() => host.reset("mean", "standard_deviation", "means")}
       />
     </Card>
   );
@@ -177,11 +178,12 @@ function Batch({ w, means, onMove }: { w: number; means: number[]; onMove: (mean
       </text>
       {means.map((m, b) => {
         const centre = x(b + 0.5);
-        const side = Math.min(Math.abs(y(m) - y(0)), 1e3);
+        const side = Math.abs(y(m) - y(0));
+        const corner = limit(centre - side / 2, x(0), Math.max(x(0), x(means.length) - side)); // inside the plot
         return (
           <g key={b}>
             <rect
-              x={centre - side / 2}
+              x={corner}
               y={Math.min(y(m), y(0))}
               width={side}
               height={side}
