@@ -66,10 +66,12 @@ export function Handle({
         event.stopPropagation();
         onKey(KEYS[event.key], event.key === "ArrowLeft" || event.key === "ArrowRight");
       }}
+      // touch-action does nothing inside an SVG: this is what keeps the page from scrolling under the finger
+      onTouchStart={(event) => event.preventDefault()}
       onPointerDown={(event) => {
         event.currentTarget.setPointerCapture(event.pointerId);
         event.preventDefault();
-        event.currentTarget.focus();
+        event.currentTarget.focus({ preventScroll: true });
       }}
       onPointerMove={(event) => {
         if (!event.currentTarget.hasPointerCapture(event.pointerId)) return;

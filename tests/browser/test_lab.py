@@ -1,0 +1,102 @@
+"""Widgets in JupyterLab, where a kernel and the page hold the same state."""
+
+import pytest
+
+from . import rig
+
+pytestmark = pytest.mark.browser
+
+MAKE = "import vrrae_lab as vl\nwidget = vl.widgets.kl()\nwidget"
+# Run code in the notebook's kernel; what it printed.
+ASK = """code => new Promise(done => {
+    let text = '';
+    const future = jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code});
+    future.onIOPub = message => {
+        if (message.header.msg_type === 'stream') text += message.content.text;
+        if (message.header.msg_type === 'error') text += message.content.traceback.join('\\n');
+    };
+    future.done.then(() => done(text));
+})"""
+RUNNING = "import ipywidgets.widgets.widget as module\nprint(len(module._instances))"
+
+
+@pytest.fixture
+def lab(page, address, workspace):
+    """A notebook of one widget, run; no error may turn up in the console until the test ends."""
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    rig.write_notebook(workspace / "widget.ipynb", MAKE)
+    rig.open_notebook(page, address, "widget.ipynb")
+    rig.run_all(page)
+    page.locator(".vrrae-lab .card").wait_for()
+    yield page
+    assert not errors
+
+
+def ask(page, code):
+    return page.evaluate(ASK, code).strip()
+
+
+def mean(page, number=0):
+    return page.get_by_role("slider", name="mean", exact=True).nth(number)
+
+
+def wait_for_text(page, text, number=0):
+    page.wait_for_function(
+        "([element, text]) => element.getAttribute('aria-valuetext') === text",
+        arg=[mean(page, number).element_handle(), text],
+    )
+
+
+def test_python_and_page_agree_whoever_moves(lab):
+    mean(lab).focus()
+    for _ in range(20):  # faster than the kernel answers
+        lab.keyboard.press("ArrowRight")
+    wait_for_text(lab, "μ = 2.10")
+    lab.wait_for_timeout(500)
+    wait_for_text(lab, "μ = 2.10")
+    assert ask(lab, "print(round(widget.mean, 6))") == "2.1"
+    ask(lab, "widget.mean = -2.0")
+    wait_for_text(lab, "μ = -2.00")
+    lab.keyboard.press("ArrowRight")
+    wait_for_text(lab, "μ = -1.95")
+
+
+def test_a_second_view_shows_the_same(lab):
+    cell = lab.evaluate("jupyterapp.shell.currentWidget.content.widgets.length - 1")
+    lab.evaluate("cell => jupyterapp.commands.execute('notebook:create-output-view')", cell)
+    lab.wait_for_function("document.querySelectorAll('.vrrae-lab .card').length === 2")
+    mean(lab).focus()
+    lab.keyboard.press("ArrowRight")
+    wait_for_text(lab, "μ = 1.15", 0)
+    wait_for_text(lab, "μ = 1.15", 1)
+
+
+def test_a_cell_that_is_run_again_leaves_one_widget_model(lab):
+    running = int(ask(lab, RUNNING))  # this notebook's kernel has seen the tests before this one
+    for _ in range(2):
+        lab.evaluate(rig.RUN_CELL, 1)
+        lab.wait_for_function("window.ran")
+    assert int(ask(lab, RUNNING)) == running
+    ask(lab, "widget.close()")
+    assert int(ask(lab, RUNNING)) == running - 1
+
+
+def test_the_view_of_a_kernel_that_has_died_goes_on(lab):
+    lab.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
+    lab.wait_for_timeout(1000)
+    mean(lab).focus()
+    for _ in range(2):
+        lab.keyboard.press("ArrowRight")
+    wait_for_text(lab, "μ = 1.20")
+
+
+def test_a_page_that_is_loaded_again_shows_the_state_of_a_living_kernel(lab):
+    mean(lab).focus()
+    lab.keyboard.press("ArrowRight")
+    lab.wait_for_timeout(500)
+    lab.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    lab.wait_for_timeout(1000)
+    lab.goto(lab.url.split("?")[0])
+    lab.locator(".vrrae-lab .card").wait_for(timeout=60_000)
+    wait_for_text(lab, "μ = 1.15")

@@ -1,0 +1,140 @@
+"""Every widget as a page of one file, without a kernel: each handle by keyboard, mouse and finger, in every width.
+
+What a notebook adds, a kernel that agrees with the page, is tested in `test_lab`.
+"""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vrrae_lab.widgets.card import document
+
+from .widgets import WIDGETS
+
+pytestmark = pytest.mark.browser
+
+HANDLES = '.vrrae-lab [role="slider"], .vrrae-lab input[type="range"]'
+SIZES = {"wide": (1240, 860), "900": (900, 860), "390": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """The page of each widget."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, make in WIDGETS.items():
+        (folder / f"{name}.html").write_text(document(name, [make().html()]), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def show(browser, files):
+    """Open a widget's page in a width and a colour scheme; no error may turn up until the test ends, nor a request."""
+    contexts, errors = [], []
+
+    def opened(name, size="wide", scheme="light"):
+        width, height = SIZES[size]
+        touch = size == "390"
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, is_mobile=touch
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: errors.append(request.url) if request.url.startswith("http") else None)
+        page.goto((files / f"{name}.html").as_uri())
+        page.locator(".vrrae-lab .card").wait_for()
+        page.wait_for_timeout(300)
+        if folder := os.environ.get("VRRAE_LAB_SCREENSHOTS"):
+            page.screenshot(path=Path(folder) / f"{name}_{size}_{scheme}.png", full_page=True)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def pixels(page):
+    return np.asarray(Image.open(io.BytesIO(page.locator(".vrrae-lab .card").screenshot())).convert("RGB")).astype(int)
+
+
+def differ(before, after):
+    return before.shape != after.shape or np.abs(before - after).max() > 16
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_each_handle_is_named_and_moves_by_keys(show, name):
+    page = show(name)
+    handles = page.locator(HANDLES)
+    assert handles.count()
+    for number in range(handles.count()):
+        handle = handles.nth(number)
+        label = handle.get_attribute("aria-label")
+        before, picture = handle.get_attribute("aria-valuetext"), pixels(page)
+        assert label and before
+        handle.focus()
+        for key in ("ArrowUp", "ArrowDown", "ArrowDown"):  # one that stands at its end moves the other way
+            page.keyboard.press(key)
+            page.wait_for_timeout(60)
+            if handle.get_attribute("aria-valuetext") != before and differ(picture, pixels(page)):
+                break
+        else:
+            pytest.fail(f"{label} stays at {before}, or nothing is seen of it")
+
+
+def drag(page, box, by):
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for part in (0.3, 0.6, 1):
+        page.mouse.move(x + part * by[0], y + part * by[1])
+    page.mouse.up()
+
+
+def swipe(page, box, by):
+    client = page.context.new_cdp_session(page)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for kind, part in (("touchStart", 0), ("touchMove", 0.5), ("touchMove", 1), ("touchEnd", None)):
+        points = [] if part is None else [{"x": x + part * by[0], "y": y + part * by[1]}]
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    page.wait_for_timeout(60)
+
+
+@pytest.mark.parametrize(("size", "move"), [("wide", drag), ("390", swipe)], ids=["mouse", "touch"])
+@pytest.mark.parametrize("name", WIDGETS)
+def test_each_handle_moves_with_the_pointer(show, name, size, move):
+    page = show(name, size)
+    handles = page.locator('.vrrae-lab svg [role="slider"]')
+    for number in range(handles.count()):
+        handle = handles.nth(number)
+        handle.scroll_into_view_if_needed()
+        label, before = handle.get_attribute("aria-label"), handle.get_attribute("aria-valuetext")
+        scrolled = page.evaluate("scrollY")
+        for by in ((24, -24), (-24, 24)):
+            move(page, handle.bounding_box(), by)
+            if handle.get_attribute("aria-valuetext") != before:
+                break
+        else:
+            pytest.fail(f"{label} stays at {before}")
+        assert page.evaluate("scrollY") == scrolled
+
+
+@pytest.mark.parametrize("size", ["900", "390"])
+@pytest.mark.parametrize("name", WIDGETS)
+def test_nothing_scrolls_sideways(show, name, size):
+    page = show(name, size)
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_the_card_is_dark_where_the_page_is_and_fits_a_laptop(show, name):
+    page = show(name, scheme="dark")
+    shot = pixels(page)
+    assert np.median(shot) < 60  # of paper
+    assert (shot.max(axis=2) > 200).any()  # and ink that is read on it
+    assert shot.shape[0] <= 800

@@ -1,0 +1,14 @@
+"""Each widget of the package in a state worth looking at, by name; small enough to be made in seconds."""
+
+from collections.abc import Callable
+
+import vrrae_lab as vl
+from vrrae_lab.widgets.card import Card
+
+
+def _explore() -> Card:
+    model, _ = vl.checkpoint.load(vl.checkpoint.shipped("digits_vrrae"))
+    return vl.widgets.explore(model, vl.data.digits("train", 200))
+
+
+WIDGETS: dict[str, Callable[[], Card]] = {"kl": vl.widgets.kl}
