@@ -23,7 +23,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab demo test colab bench browser lint notebooks shipped page docs constraints
+.PHONY: help install lab demo test colab bench browser lint notebooks shipped runs page docs constraints
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ notebooks: $(INSTALLED) ## Run the notebooks in full and store their outputs (NA
 
 shipped: $(INSTALLED) ## Train the models and make the records that come with the package (goes on where it was stopped)
 	$(BIN)/python tools/ship.py
+
+runs: $(INSTALLED) ## Start the papers' full runs in the background, or go on with them, and say where they stand (hours)
+	$(BIN)/python tools/long_runs.py $(ARGS)
 
 page: ## Build the page's one file, vrrae_lab/widgets/lab.js, from its modules (needs Node 20 or newer; users need none)
 	cd vrrae_lab/widgets/page && npm ci --silent && npm run --silent build

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import plotly.graph_objects as go
 import pytest
 from support import TINY_BUMPS, quick_experiments
 
-from vrrae_lab import checkpoint, data, explore, metrics, models, training
+from vrrae_lab import checkpoint, data, environment, explore, metrics, models, training
 from vrrae_lab.experiments import EXPERIMENTS, Bumps, Mnist, comparison, record, short_run
 from vrrae_lab.training import fit
 
@@ -107,6 +108,7 @@ def test_record_says_what_was_run(finished: Finished) -> None:
     assert found["versions"]["jax"] == jax.__version__
     assert found["device"]["platform"] == jax.devices()[0].platform and found["device"]["cpu_cores"] >= 1
     assert found["command"] == " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    assert found["commit"] == environment.commit() and {r["commit"] for r in found["results"]} == {found["commit"]}
     assert found["duration_seconds"] == pytest.approx(sum(r["seconds"] for r in found["results"]), abs=0.1)
     assert found["duration_seconds"] > 0
 
@@ -220,6 +222,63 @@ def test_table_says_floors_seeds_and_reductions(finished: Finished) -> None:
     assert "reduced" not in TINY.table(unreduced)
 
 
+SPOTLESS = "5" * 40
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({}, None),
+        ({"commit": None}, "without a commit"),
+        ({"commit": f"{SPOTLESS}+"}, "from a tree with changes"),
+        ({"versions": {"vrrae_lab": "0.0.1"}}, "by version 0.0.1, this is "),
+        ({"results": [{"commit": SPOTLESS, "device": d} for d in ("1 × cpu", "1 × gpu")]}, "on several devices"),
+    ],
+)
+def test_doubts_of_a_record_are_told_in_one_line(
+    change: dict[str, Any], wanted: str | None, finished: Finished
+) -> None:
+    results = [result | {"commit": change.get("commit", SPOTLESS)} for result in finished.record["results"]]
+    traced = finished.record | {"commit": SPOTLESS, "results": results}
+    if "results" in change:
+        change = {"results": [old | new for old, new in zip(results, 4 * change["results"], strict=True)]}
+    found = record.origin_lines(traced | change)
+    assert found == TINY.table(traced | change).splitlines()[-1:] if wanted else found == []
+    assert wanted is None or found[0].startswith(f"this record was made {wanted}")
+
+
+def test_record_names_every_commit_its_runs_were_made_from(finished: Finished, tmp_path: Path) -> None:
+    folder = finished.copy(tmp_path)
+    path = folder / "runs" / "ae-seed0.json"
+    run = json.loads(path.read_text())
+    run["result"]["commit"] = SPOTLESS
+    path.write_text(json.dumps(run))
+    again = TINY.run(folder, progress=False)
+    assert again["commit"] == f"{SPOTLESS}, {finished.record['commit'] or 'unknown'}"
+
+
+def test_commit_is_that_of_the_clone_and_tells_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "vrrae_lab" / "environment.py"))
+    find = environment.commit.__wrapped__
+    assert find() is None
+    git("init", "-q")
+    assert find() is None
+    for name in ("environment.py", "records/bumps.json"):
+        (tmp_path / "vrrae_lab" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / "vrrae_lab" / name).write_text("1")
+    git("add", ".")
+    git("-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "first")
+    assert find() == git("rev-parse", "HEAD")
+    (tmp_path / "vrrae_lab" / "records" / "bumps.json").write_text("2")
+    assert find() == git("rev-parse", "HEAD")
+    (tmp_path / "vrrae_lab" / "environment.py").write_text("2")
+    assert find() == git("rev-parse", "HEAD") + "+"
+
+
 def diverged(result: dict[str, Any]) -> dict[str, Any]:
     return result | {"stopped": "diverged", "metrics": {}, "convergence": {"steps": [1], "curves": {"loss": [None]}}}
 
@@ -304,12 +363,23 @@ def test_second_run_trains_nothing(finished: Finished, tmp_path: Path, counted: 
     assert files(folder / "runs") == before
 
 
-@pytest.mark.parametrize("name", ["vrrae-seed0.json", "vae-seed1.ckpt"])
-def test_missing_run_is_made_again_to_the_bit(
-    name: str, finished: Finished, tmp_path: Path, counted: CountedFit
+def test_small_files_of_runs_suffice_without_checkpoints(
+    finished: Finished, tmp_path: Path, counted: CountedFit
 ) -> None:
     folder = finished.copy(tmp_path)
-    (folder / "runs" / name).unlink()
+    for path in (folder / "runs").glob("*.ckpt"):
+        path.unlink()
+    again = TINY.run(folder, progress=False)
+    assert counted.calls == 0 and again["results"] == finished.record["results"]
+    with pytest.raises(FileNotFoundError, match="no trained model of seed 0 is kept in"):
+        TINY.figures(again, folder)
+    shutil.copy(finished.folder / "runs" / "vrrae-seed0.ckpt", folder / "runs")
+    assert list(TINY.figures(again, folder)["samples"].layout.yaxis.ticktext) == ["VRRAE"]
+
+
+def test_missing_run_is_made_again_to_the_bit(finished: Finished, tmp_path: Path, counted: CountedFit) -> None:
+    folder = finished.copy(tmp_path)
+    (folder / "runs" / "vrrae-seed0.json").unlink()
     again = TINY.run(folder, progress=False)
     assert counted.calls == 1
     for new, old in zip(again["results"], finished.record["results"], strict=True):
@@ -346,6 +416,25 @@ def test_runs_of_other_settings_are_not_mixed(finished: Finished, tmp_path: Path
     assert "rank" not in str(error.value)
     assert counted.calls == 0
     assert files(folder) == before
+
+
+@pytest.mark.parametrize("left", ["record.json", "runs/rrae-seed1.json", "runs/ae-seed0.unfinished/settings.json"])
+def test_any_trace_of_other_settings_is_enough(
+    left: str, finished: Finished, tmp_path: Path, counted: CountedFit
+) -> None:
+    traces = {"experiment": "bumps", "settings": finished.record["settings"], "result": {}}
+    (tmp_path / left).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / left).write_text(json.dumps(traces))
+    before = files(tmp_path)
+    others = dataclasses.replace(TINY, num_seeds=1, beta=0.5), "beta: 0.001 there, 0.5 now"
+    for experiment, difference in (others, (TINY, None)):
+        if difference is None:
+            traces["experiment"] = "zoo"
+            (tmp_path / left).write_text(json.dumps(traces))
+            before, difference = files(tmp_path), "experiment: zoo there, bumps now"
+        with pytest.raises(ValueError, match=difference):
+            experiment.run(tmp_path, progress=False)
+        assert counted.calls == 0 and files(tmp_path) == before
 
 
 CORRUPTED = ["", "{", "[]", "7", '{"settings": {}}', '{"settings": 3, "result": {}}', '{"result": {}}', "\x00\xff"]
@@ -397,7 +486,7 @@ def test_run_cut_off_in_the_middle_goes_on_from_there(
         with pytest.raises(SystemExit, match="killed"):
             TINY.run(tmp_path, progress=False)
         [unfinished] = (tmp_path / "runs").glob("*.unfinished")
-        assert len(list(unfinished.iterdir())) == 2
+        assert {path.suffix for path in unfinished.iterdir()} == {".ckpt", ".json"}
         steps.clear()
         patch.setattr(training.run.Run, "advance", lambda run, batches: steps.append(run.step) or advance(run, batches))
         record = TINY.run(tmp_path, progress=False)

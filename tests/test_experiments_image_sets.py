@@ -109,7 +109,9 @@ def test_record_holds_errors_and_scores_of_every_model(name: str, finished: Any)
     assert record["settings"]["num_train"] == 100 and "num_steps 4 instead of" in str(record["data"]["reductions"])
     about = record["data"]["classifier"]
     source = {"celeba": "celeb_a"}.get(name, name)
-    assert about == {"name": f"a classifier of {source}_train", "steps": 4, **run.classifier.skill._asdict()}
+    skill = run.classifier.skill._asdict()
+    assert about.pop("scored_against") == "training images"
+    assert about == {"name": f"a classifier of {source}_train", "steps": 4, **skill}
     for model in MODELS:
         found = run.metrics(model)
         for kind in ("interpolation", "generation"):
@@ -134,7 +136,7 @@ def test_scores_are_those_of_the_saved_model_in_the_saved_classifier(finished: A
     for kind, images, key in (("interpolation", paths[:, 1:6], keys[2]), ("generation", made, keys[3])):
         images = np.clip(images, 0, 1).reshape(-1, 32, 32, 3)
         assert len(images) == 20
-        wanted = features.feature_scores(test.x, images, classifier, key=key)
+        wanted = features.feature_scores(train.x, images, classifier, key=key)
         for score, value in wanted.items():
             known = value if isinstance(value, str) else pytest.approx(value, rel=1e-3)
             assert found[kind][score] == known, score
@@ -179,6 +181,7 @@ def test_second_run_trains_nothing(finished: Any, tmp_path: Path, monkeypatch: p
     with pytest.raises(ValueError, match="num_generated: 20 there, 21 now"):
         dataclasses.replace(run.study, num_generated=21).run(folder, progress=False)
     shutil.rmtree(folder / "runs")
+    (folder / "record.json").unlink()
     with pytest.raises(ValueError, match="classifier.eqx holds a classifier of other settings .num_steps: 4 there"):
         dataclasses.replace(run.study, classifier_steps=5).run(folder, progress=False)
 
@@ -202,7 +205,7 @@ def test_classifier_is_the_same_for_all_seeds_and_missing_runs_are_made_again(fi
     assert eqx.tree_equal(features.load_classifier(folder / "classifier.eqx")[0], run.classifier)
     assert [r["metrics"] for r in again["results"] if r["seed"] == 0] == [r["metrics"] for r in run.record["results"]]
     assert again["data"]["classifier"] == run.record["data"]["classifier"]
-    cells = next(cells for cells in rows_of(run.study.table(again)) if cells[:2] == ["VAE", "Fréchet, interpolations"])
+    cells = next(cells for cells in rows_of(run.study.table(again)) if cells[:2] == ["interpolations", "VAE"])
     distances = [score["frechet_distance"] for score in of_model(again, "VAE", "interpolation")]
     assert cells[2] == f"{np.mean(distances):.2f} ± {np.std(distances, ddof=1):.2f}"
 
@@ -225,36 +228,43 @@ def test_table_names_the_features_the_floors_and_what_the_paper_prints(name: str
     run: Finished = finished(name)
     table = run.study.table(run.record)
     rows = rows_of(table)
-    head = next(i for i, cells in enumerate(rows) if "published" in cells)
-    assert [cells[0] for cells in rows[1:head] if "---" not in cells[0]] == MODELS
-    scores = [dict(zip(rows[head], cells, strict=True)) for cells in rows[head + 1 :] if "---" not in cells[0]]
-    assert len(scores) == 16
-    for row in scores:
-        found = run.metrics(row["model"])
-        if row["score"].startswith("Fréchet"):
-            score = found["generation" if "generated" in row["score"] else "interpolation"]
-            assert row["ours"] == f"{score['frechet_distance']:.2f}"
-            assert row["floor"] == "{:.2f} ± {:.2f}".format(*score["frechet_floor"])
-            assert row["kernel distance"] == f"{score['kernel_distance']:.3f}"
-            assert row["standard error"] == f"{score['kernel_distance_error']:.3f}"
-        elif "squared" in row["score"]:
-            assert row["ours"] == f"{found['test_squared_error']:.2f}"
-        else:
-            assert row["ours"] == f"{found['test_error']:.1f}"
+    heads = [i for i, cells in enumerate(rows) if "model" in cells]
+    blocks = [
+        [dict(zip(rows[start], cells, strict=True)) for cells in rows[start + 1 : end] if "---" not in cells[0]]
+        for start, end in zip(heads, [*heads[1:], len(rows)], strict=True)
+    ]
+    about, errors, scores = blocks
+    assert [row["model"] for row in about] == [row["model"] for row in errors] == MODELS and len(scores) == 8
     accuracy = run.record["data"]["classifier"]["accuracy"]
+    title = f"Fréchet, features of our classifier (accuracy {accuracy:.1f} %)"
+    for row in errors:
+        found = run.metrics(row["model"])
+        assert row["test error, %"] == f"{found['test_error']:.1f}"
+        assert row["squared error per image"] == f"{found['test_squared_error']:.2f}"
+    for row in scores:
+        kind = "generation" if row["of"] == "generated images" else "interpolation"
+        score = run.metrics(row["model"])[kind]
+        assert row[title] == f"{score['frechet_distance']:.2f}"
+        assert row["floor"] == "{:.2f} ± {:.2f}".format(*score["frechet_floor"])
+        assert row["kernel distance"] == f"{score['kernel_distance']:.3f}"
+        assert row["standard error"] == f"{score['kernel_distance_error']:.3f}"
+        others = [run.metrics(model)[kind]["frechet_distance"] for model in MODELS]
+        assert int(row["place"]) == 1 + sum(other < score["frechet_distance"] for other in others)
     data_name = run.record["data"]["train"]["name"]
-    title = f"Fréchet distance, features of a classifier of {data_name}_train (accuracy {accuracy:.1f} %)"
-    assert title in table and "between 20 images" in table and "FID" not in table
-    assert "published scores are in other features" in table
+    space = f"Fréchet distance, features of a classifier of {data_name}_train (accuracy {accuracy:.1f} %)"
+    assert f"{space}, between 20 images and as many training images" in table
+    assert "FID" not in table.replace("published FID", "")
+    assert "compare the order of the models, never the numbers" in table
     assert f"right for {run.record['data']['classifier']['baseline']:.1f} %" in table
     assert "\nreduced: " in table and "floor: nearest training image" in table
-    printed = {(row["model"], row["score"]): row["published"] for row in scores if row["published"] != "–"}
-    wanted = {
-        ("VAE", "Fréchet, generated images"): "30.63",
-        ("VRRAE", "Fréchet, generated images"): "38.77",
-        ("VRRAE", "test error, %"): "26.00",
+    printed = {
+        (row["of"], row["model"]): (row["published FID"], row["its place"])
+        for row in scores
+        if row["published FID"] != "–"
     }
+    wanted = {("generated images", "VAE"): ("30.63", "1"), ("generated images", "VRRAE"): ("38.77", "2")}
     assert printed == (wanted if name == "mnist" else {})
+    assert errors[3]["published"] == ("26.00" if name == "mnist" else "–")
 
 
 def test_every_disagreement_of_the_paper_stands_under_one_table() -> None:
@@ -267,14 +277,17 @@ def test_every_disagreement_of_the_paper_stands_under_one_table() -> None:
     assert all(f"(claim 28): {line}" in shown for line in published.disagreements("mnist"))
 
 
-def test_record_without_scores_is_shown_with_dashes() -> None:
+def test_record_without_scores_is_shown_without_their_table() -> None:
     record = shipped_record("mnist_cpu")
     table = Mnist.table(record)
     assert "this record is older than the scores" in table
-    row = next(cells for cells in rows_of(table) if cells[:2] == ["VAE", "Fréchet, generated images"])
-    assert row[2:] == ["–"] * 4 + ["30.63"]
+    assert "Fréchet" not in table
     (error,) = of_model(record, "RRAE", "test_error")
-    assert next(cells for cells in rows_of(table) if cells[:2] == ["RRAE", "test error, %"])[2] == f"{error:.1f}"
+    assert next(cells for cells in rows_of(table)[6:] if cells[0] == "RRAE")[1:] == [f"{error:.1f}", "–", "–"]
+
+
+def test_record_of_scores_against_test_images_says_so() -> None:
+    assert "and as many test images; its floor" in Mnist.table(shipped_record("mnist"))
 
 
 def test_table_tells_who_diverged(finished: Any) -> None:
@@ -283,7 +296,8 @@ def test_table_tells_who_diverged(finished: Any) -> None:
     record = run.record | {"results": [run.record["results"][0], sick, *run.record["results"][2:]]}
     table = run.study.table(record)
     assert "VAE: 1 diverged" in table
-    assert next(cells for cells in rows_of(table) if cells[:2] == ["VAE", "test error, %"])[2] == "–"
+    assert next(cells for cells in rows_of(table)[6:] if cells[0] == "VAE")[1] == "–"
+    assert next(cells for cells in rows_of(table) if cells[:2] == ["generated images", "VAE"])[2:6] == ["–"] * 4
 
 
 @pytest.mark.usefixtures("synthetic")

@@ -1,8 +1,9 @@
 """Train the models and make the records that ship with the package (`make shipped`), resuming where it was stopped.
 
 Everything that a notebook, the README or a note quotes comes from these records. A name as argument makes only that
-one; those of the papers' full settings take hours and are made only when named. The runs themselves stay in `runs/`,
-which is not committed.
+one; those of the papers' full settings take hours and are made only when named (`make runs` makes them in the
+background). The runs themselves stay in `runs/`, which is not committed. A record carries the commit it was made from,
+so nothing is made from a tree with changes.
 """
 
 import argparse
@@ -20,8 +21,8 @@ from PIL import Image
 
 import vrrae_lab as vl
 from vrrae_lab.data.images import MNIST_SHEET
+from vrrae_lab.environment import CHANGED, commit
 from vrrae_lab.experiments import (
-    EXPERIMENTS,
     Ablations,
     Avae,
     BandwidthTable,
@@ -110,7 +111,10 @@ RUNS = {
 FULL_RUNS = {
     "bumps": Bumps(),
     "bumps_authors": replace(Bumps(), num_steps=2000, learning_rate=1e-3, num_seeds=2),
-    "mnist": Mnist(),
+    # as many steps as the authors' script computes: 7680 · 100 / 64
+    "bumps_authors_12000": replace(Bumps(), num_steps=12_000, learning_rate=1e-3, num_seeds=3),
+    "batch_size": BatchSize(),
+    "mnist": replace(Mnist(), num_seeds=5),
     "mnist_fast": Mnist.fast(),
     "cifar10": Cifar10(),
     "cifar10_fast": Cifar10.fast(),
@@ -127,13 +131,12 @@ FULL_RUNS = {
 }
 
 
-def ship_run(name: str, manual_dir: str | None) -> None:
-    """Make a record of an experiment."""
+def ship_run(name: str, runs: Path, manual_dir: str | None) -> None:
+    """Make a record of an experiment, whose runs are in a folder of its name in `runs`, as far as they are made."""
     experiment = (RUNS | FULL_RUNS)[name]
     if isinstance(experiment, Study):
         experiment = replace(experiment, manual_dir=manual_dir)
-    kind = next(known for known, cls in EXPERIMENTS.items() if cls is type(experiment))
-    out = ROOT / "runs" / "shipped" / name / kind
+    out = runs / name
     record = experiment.run(out)
     print(f"\n{name}\n{experiment.table(record)}\n")
     shutil.copyfile(out / "record.json", PACKAGE / "records" / f"{name}.json")
@@ -241,6 +244,9 @@ if __name__ == "__main__":
         metavar="NAME",
         help=f"of {', '.join(always)} (all), mnist_2000 (images), {', '.join(FULL_RUNS)} (hours)",
     )
+    parser.add_argument(
+        "--runs", type=Path, default=ROOT / "runs" / "shipped", metavar="DIR", help="where runs are kept"
+    )
     parser.add_argument("--manual-dir", metavar="DIR", help="folder with data files you downloaded yourself")
     parser.add_argument("--beta", type=float, help="a trial of models with another β, into runs/trials")
     parser.add_argument("--steps", type=int, help="likewise with another number of steps")
@@ -251,6 +257,9 @@ if __name__ == "__main__":
     known = tuple(MODELS) if trial else (*always, "mnist_2000", *FULL_RUNS)
     if unknown := [name for name in chosen if name not in known]:
         sys.exit(f"nothing named {', '.join(unknown)} is shipped; there are: {', '.join(known)}")
+    code = commit()
+    if code is None or code.endswith(CHANGED):
+        sys.exit("a record names the commit it was made from: commit your changes first, in a clone of the repository")
     try:
         for chosen_name in chosen:
             if trial:
@@ -260,7 +269,7 @@ if __name__ == "__main__":
             elif chosen_name == "mnist_2000":
                 ship_mnist_sample(arguments.manual_dir)
             else:
-                ship_run(chosen_name, arguments.manual_dir)
+                ship_run(chosen_name, arguments.runs, arguments.manual_dir)
     except KeyboardInterrupt:
         print(f"\ninterrupted: {chosen_name} is not shipped, what was before it is", file=sys.stderr)
         sys.exit(130)

@@ -146,9 +146,12 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"\nfinished runs are kept in {out}: the same command goes on from there", file=sys.stderr)
         raise
     print(f"\n{experiment.table(record)}\n")
-    for name, figure in experiment.figures(record, out).items():
-        write_text(out / f"{name}.html", figure.to_html(include_plotlyjs=True))
-        print(f"figure: {out / name}.html")
+    try:
+        for name, figure in experiment.figures(record, out).items():
+            write_text(out / f"{name}.html", figure.to_html(include_plotlyjs=True))
+            print(f"figure: {out / name}.html")
+    except FileNotFoundError as error:  # the record was made from the small files of runs alone
+        print(f"no figures: {error}")
     print(f"record: {out / 'record.json'}")
     return OK
 

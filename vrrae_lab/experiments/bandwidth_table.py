@@ -11,7 +11,14 @@ import jax
 import plotly.graph_objects as go
 
 from vrrae_lab import density, figures
-from vrrae_lab.experiments.record import check_settings, environment, markdown_table, reductions, settings_of
+from vrrae_lab.experiments.record import (
+    check_settings,
+    environment,
+    markdown_table,
+    origin_lines,
+    reductions,
+    settings_of,
+)
 from vrrae_lab.files import write_json
 
 NUM_CENTRES = (500, 1000, 2000, 5000, 10_000)
@@ -156,7 +163,13 @@ class BandwidthTable:
         ]
         reduced = record["data"]["reductions"]
         return "\n".join(
-            [markdown_table(head, rows), "", *lines, *([f"reduced: {', '.join(reduced)}"] * bool(reduced))]
+            [
+                markdown_table(head, rows),
+                "",
+                *lines,
+                *([f"reduced: {', '.join(reduced)}"] * bool(reduced)),
+                *origin_lines(record),
+            ]
         )
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:

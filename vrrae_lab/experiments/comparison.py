@@ -1,8 +1,8 @@
 """The engine of the experiments: several models, each trained from several seeds, evaluated, recorded, resumable.
 
 Each (model, seed) leaves a checkpoint and a small JSON file as soon as it is finished. Running the same command again
-finds them and trains only what is missing, from where a run was cut off; a folder that holds runs of other settings is
-refused. Where there are several devices, batches are spread over all of them.
+finds the latter and trains only what is missing, from where a run was cut off; a folder that holds runs of other
+settings is refused. Where there are several devices, batches are spread over all of them.
 """
 
 import json
@@ -19,26 +19,29 @@ from jaxtyping import Array, Key
 
 from vrrae_lab import checkpoint
 from vrrae_lab.checks import check_kind
+from vrrae_lab.environment import commit, device
 from vrrae_lab.experiments.optimizer import adabelief
 from vrrae_lab.experiments.plan import Candidate, Plan, slug
-from vrrae_lab.experiments.record import environment
+from vrrae_lab.experiments.record import commits_of, environment
 from vrrae_lab.files import differences, write_json
 from vrrae_lab.models import Autoencoder, build, freeze_basis, num_parameters
 from vrrae_lab.training import Checkpoints, History, fit
 
 CURVE_POINTS = 128
 LEAST_BETWEEN_CHECKPOINTS = 100  # steps
+SETTINGS = "settings.json"  # beside the checkpoints of an unfinished run
 
 
-def check_folder(plan: Plan, seeds: range, out: Path) -> None:
-    """Refuse a folder with runs of other settings, before anything long is begun; `run` does so too.
+def check_folder(plan: Plan, out: Path) -> None:
+    """Refuse a folder with anything of other settings, before something is written; `run` does so too.
 
     Raises:
         ValueError: naming the settings that differ, or the file that is no record.
     """
-    for seed in seeds:
-        for name in plan.candidates:
-            _finished_run(_stem(out, name, seed), plan)
+    runs = out / "runs"
+    for path in (out / "record.json", *sorted(runs.glob("*.json")), *sorted(runs.glob(f"*.unfinished/{SETTINGS}"))):
+        if path.exists():
+            _checked(path, plan)
 
 
 def run(plan: Plan, seeds: range, out: Path, *, progress: bool = True) -> dict[str, Any]:
@@ -60,6 +63,7 @@ def run(plan: Plan, seeds: range, out: Path, *, progress: bool = True) -> dict[s
         ValueError: if `out` holds runs of other settings.
         KeyboardInterrupt: if interrupted; finished runs stay in `out` and are used next time.
     """
+    check_folder(plan, out)
     results = []
     for seed in seeds:  # the outer loop, so that a run cut short has compared all models from the first seeds
         for name, candidate in plan.candidates.items():
@@ -82,6 +86,8 @@ def run(plan: Plan, seeds: range, out: Path, *, progress: bool = True) -> dict[s
         **environment(),
         "results": results,
     }
+    commits = commits_of(record)
+    record["commit"] = commits[0] if len(commits) == 1 else ", ".join(known or "unknown" for known in commits)
     write_json(out / "record.json", record)
     return record
 
@@ -92,23 +98,31 @@ def _stem(out: Path, name: str, seed: int) -> Path:
 
 
 def _finished_run(stem: Path, plan: Plan) -> dict[str, Any] | None:
+    """The result of a run, whose checkpoint need not be there; None if it was not finished."""
     path = stem.with_suffix(".json")
-    if not path.exists() or (plan.checkpoints and not stem.with_suffix(".ckpt").exists()):
-        return None
+    return _checked(path, plan)["result"] if path.exists() else None
+
+
+def _checked(path: Path, plan: Plan) -> dict[str, Any]:
+    """What a file says of runs, unless they are of another experiment or other settings."""
     try:
-        found = json.loads(path.read_text())
-        settings, result = dict(found["settings"]), found["result"]
+        found = dict(json.loads(path.read_text()))
+        settings = dict(found["settings"])
+        if path.parent.name == "runs":
+            dict(found["result"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is not the record of a run ({error}): remove it, and the run is made again"
         ) from error
-    wanted = json.loads(json.dumps(dict(plan.settings)))  # tuples become lists, as in the file
+    settings = {"experiment": found.get("experiment", plan.name)} | settings
+    # tuples become lists, as in the file
+    wanted = {"experiment": plan.name} | json.loads(json.dumps(dict(plan.settings)))
     if other := differences(settings, wanted):
         raise ValueError(
             f"{path.parent} holds runs of other settings ({other}): "
             "choose another folder with --out, or remove that one"
         )
-    return result
+    return found
 
 
 def _train_and_evaluate(
@@ -133,11 +147,13 @@ def _train_and_evaluate(
         "compile_seconds": round(history.compile_seconds, 2),
         "step_milliseconds": round(1000 * history.seconds / max(1, history.num_steps - 1), 2),
         "seconds": round(time.perf_counter() - started, 1),
+        "commit": commit(),
+        "device": "{devices} × {kind}".format(**device()),
     }
     if plan.checkpoints:
         notes = {"experiment": plan.name, "model": name, "seed": seed, "settings": dict(plan.settings)}
         checkpoint.save(stem.with_suffix(".ckpt"), model, notes)
-    write_json(stem.with_suffix(".json"), {"settings": dict(plan.settings), "result": result})
+    write_json(stem.with_suffix(".json"), _identity(plan) | {"result": result})
     shutil.rmtree(unfinished, ignore_errors=True)
     return result
 
@@ -154,6 +170,8 @@ def _train(
 ) -> tuple[Autoencoder, History]:
     """All the steps, from where the checkpoints in `folder` leave off; an interruption goes on to the caller."""
     every = max(LEAST_BETWEEN_CHECKPOINTS, plan.num_steps // 20)
+    if every < plan.num_steps:
+        write_json(folder / SETTINGS, _identity(plan))
     model, history = fit(
         model,
         plan.x_train,
@@ -170,6 +188,11 @@ def _train(
     if history.stopped == "interrupted":
         raise KeyboardInterrupt
     return model, history
+
+
+def _identity(plan: Plan) -> dict[str, Any]:
+    """What tells runs that belong together from others."""
+    return {"experiment": plan.name, "settings": dict(plan.settings)}
 
 
 def _all_devices(batch_size: int) -> Mesh | None:
@@ -255,13 +278,17 @@ def collapsed_shares(record: Mapping[str, Any], name: str) -> dict[int, float]:
 
 
 def load_models(record: Mapping[str, Any], out: Path, seed: int) -> dict[str, Autoencoder]:
-    """The trained models of one seed, by name, from the checkpoints in `out`; diverged ones are left out.
+    """The trained models of one seed, by name, from the checkpoints in `out`; without those diverged or not kept.
 
     Raises:
-        FileNotFoundError: if a checkpoint is missing.
+        FileNotFoundError: if no checkpoint is there.
         ValueError: if all models of this seed diverged.
     """
     finished = [r["model"] for r in record["results"] if r["seed"] == seed and r["metrics"]]
     if not finished:
         raise ValueError(f"every model of seed {seed} diverged, so there is none to draw: try a smaller learning rate")
-    return {name: checkpoint.load(_stem(out, name, seed).with_suffix(".ckpt"))[0] for name in finished}
+    paths = {name: _stem(out, name, seed).with_suffix(".ckpt") for name in finished}
+    kept = {name: path for name, path in paths.items() if path.exists()}
+    if not kept:
+        raise FileNotFoundError(f"no trained model of seed {seed} is kept in {out / 'runs'}: there is none to draw")
+    return {name: checkpoint.load(path)[0] for name, path in kept.items()}

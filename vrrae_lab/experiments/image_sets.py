@@ -1,8 +1,8 @@
 """The four models on published image sets (VRRAE paper, Table 2): reconstruction, interpolations, random generation.
 
-Interpolations and generated images are scored in the features of a classifier of the set's labels, which is trained
-once and kept beside the runs. The paper's scores are in the features of an Inception-v3 fine-tuned on the labels; what
-stands beside them here is not comparable but in its order.
+Interpolations and generated images are scored against training images, as in appendix A.7 of the paper, in the features
+of a classifier of the set's labels, which is trained once and kept beside the runs. The paper's features are of an
+Inception-v3 fine-tuned on the labels: numbers of two feature spaces are not comparable, only their order is.
 """
 
 from collections.abc import Mapping
@@ -30,11 +30,12 @@ from vrrae_lab.randomness import generator
 CLASSIFIER_KEY = 20250510  # one classifier for all seeds and settings, so that their scores can be compared
 STEPS_OF_FAST = 600  # more than other studies make of these images: there are only four models
 POINTS_BETWEEN = 5  # of an interpolation, its ends not counted
-MOST_REAL = 10_000  # test images whose features are taken
+MOST_REAL = 10_000  # training images whose features are taken, chosen at random
 MOST_CODES = 20_000  # training images to which the Gaussian mixture is fitted
 MOST_COMPONENTS = 10
 DRAWN_PAIRS = 3
 KINDS = {"interpolation": "interpolations", "generation": "generated images"}
+SCORED_AGAINST = "training images"  # records made before it was written down are scored against test images
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class ImageSet(Study):
         """
         train, test = self.images()
         plan = self.plan_of(train, test)
-        comparison.check_folder(plan, self.seeds, out)
+        comparison.check_folder(plan, out)
         classifier = kept_classifier(
             out / "classifier.eqx",
             train,
@@ -101,24 +102,13 @@ class ImageSet(Study):
 
     @staticmethod
     def table(record: Mapping[str, Any]) -> str:
-        """Two tables as Markdown, mean ± standard deviation over the seeds: the models, and what they are scored."""
-        name = record["experiment"]
-        head = ["model", "score", "ours", "floor", "kernel distance", "standard error", "published"]
-        rows = [row for model in comparison.model_names(record) for row in _score_rows(record, model)]
+        """Three tables as Markdown, mean ± standard deviation over the seeds: the models, errors and scores."""
         disagreements = [
-            f"the paper disagrees with itself (claim 28): {line}" for line in published.disagreements(name)
+            f"the paper disagrees with itself (claim 28): {line}"
+            for line in published.disagreements(record["experiment"])
         ]
-        return "\n".join(
-            [
-                model_table(record),
-                "",
-                markdown_table(head, rows),
-                "",
-                *_about_scores(record),
-                *disagreements,
-                *closing(record),
-            ]
-        )
+        tables = [model_table(record), _error_table(record), *_score_table(record)]
+        return "\n".join(["\n\n".join(tables), "", *_about_scores(record), *disagreements, *closing(record)])
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Test errors by seed, generated images, interpolations and singular values, from the checkpoints in `out`."""
@@ -186,8 +176,8 @@ class Judge:
         """Args:
         study: for its numbers of images.
         classifier: in whose features images are scored.
-        train: the training images of the models.
-        test: the images that theirs are held against.
+        train: the training images of the models, which generated ones are held against.
+        test: images to reconstruct, and to interpolate between.
         """
         self._study, self._classifier, self._train, self._test = study, classifier, train, test
 
@@ -196,11 +186,13 @@ class Judge:
         """What the classifier is, JSON-ready."""
         skill = self._classifier.skill
         known = {} if skill is None else skill._asdict()
-        return {"name": self._classifier.name, "steps": self._study.classifier_steps, **known}
+        steps = self._study.classifier_steps
+        return {"name": self._classifier.name, "steps": steps, **known, "scored_against": SCORED_AGAINST}
 
     @cached_property
     def _real(self) -> Float[np.ndarray, "n_real dimension"]:
-        return self._classifier(self._test.x[:MOST_REAL])
+        chosen = generator(jax.random.key(CLASSIFIER_KEY)).permutation(len(self._train))[:MOST_REAL]
+        return self._classifier(self._train.x[np.sort(chosen)])
 
     def evaluate(self, model: Autoencoder, key: Key[Array, ""]) -> dict[str, Any]:
         """Errors in the paper's convention and ours, and scores of interpolations and generated images, JSON-ready."""
@@ -258,25 +250,57 @@ def _path(model: Autoencoder, start: Images, end: Images) -> np.ndarray:
     return np.clip(explore.interpolate(model, start, end, POINTS_BETWEEN + 2), 0, 1)
 
 
-def _score_rows(record: Mapping[str, Any], model: str) -> list[list[str]]:
-    """A row per score of a model; dashes for what an older record lacks."""
-    metrics = [run["metrics"] for run in comparison.runs_of(record, model) if run["metrics"]]
-    known = published.scores(record["experiment"], model)
-    errors = {
-        "test error, %": (mean_std([m["test_error"] for m in metrics]), known.get("reconstruction", "–")),
-        "squared error per image": (mean_std([m.get("test_squared_error") for m in metrics], 2), "–"),
-    }
-    rows = [[model, title, ours, "–", "–", "–", theirs] for title, (ours, theirs) in errors.items()]
-    for kind, title in KINDS.items():
-        scores = [m[kind] for m in metrics if kind in m]
-        cells = [
-            mean_std([s["frechet_distance"] for s in scores], 2),
-            _floor([s["frechet_floor"] for s in scores]),
-            mean_std([s["kernel_distance"] for s in scores], 3),
-            mean_std([s["kernel_distance_error"] for s in scores], 3),
-        ]
-        rows.append([model, f"Fréchet, {title}", *cells, known.get(kind, "–")])
-    return rows
+def _error_table(record: Mapping[str, Any]) -> str:
+    """A row per model: its test error beside the published one, and what it is in our convention."""
+    rows = []
+    for model in comparison.model_names(record):
+        metrics = _metrics(record, model)
+        known = published.scores(record["experiment"], model).get("reconstruction", "–")
+        squared = mean_std([m.get("test_squared_error") for m in metrics], 2)
+        rows.append([model, mean_std([m["test_error"] for m in metrics]), known, squared])
+    return markdown_table(["model", "test error, %", "published", "squared error per image"], rows)
+
+
+def _score_table(record: Mapping[str, Any]) -> list[str]:
+    """A row per kind of image and model, with the places of the models by each; nothing for a record without scores."""
+    if not _scores(record):
+        return []
+    accuracy = record["data"]["classifier"]["accuracy"]
+    title = f"Fréchet, features of our classifier (accuracy {accuracy:.1f} %)"
+    head = ["of", "model", title, "floor", "kernel distance", "standard error", "place", "published FID", "its place"]
+    rows = []
+    for kind, of in KINDS.items():
+        names = comparison.model_names(record)
+        scores = {name: [m[kind] for m in _metrics(record, name) if kind in m] for name in names}
+        ours = {name: [s["frechet_distance"] for s in found] for name, found in scores.items()}
+        theirs = {name: published.scores(record["experiment"], name).get(kind, "–") for name in names}
+        places = _places({name: float(np.mean(found)) for name, found in ours.items() if found})
+        their_places = _places({name: float(text) for name, text in theirs.items() if text != "–"})
+        for name in names:
+            cells = [
+                mean_std(ours[name], 2),
+                _floor([s["frechet_floor"] for s in scores[name]]),
+                mean_std([s["kernel_distance"] for s in scores[name]], 3),
+                mean_std([s["kernel_distance_error"] for s in scores[name]], 3),
+                places.get(name, "–"),
+                theirs[name],
+                their_places.get(name, "–"),
+            ]
+            rows.append([of, name, *cells])
+    return [markdown_table(head, rows)]
+
+
+def _metrics(record: Mapping[str, Any], model: str) -> list[dict[str, Any]]:
+    return [run["metrics"] for run in comparison.runs_of(record, model) if run["metrics"]]
+
+
+def _scores(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [r["metrics"][kind] for r in record["results"] for kind in KINDS if kind in r["metrics"]]
+
+
+def _places(values: Mapping[str, float]) -> dict[str, str]:
+    """The place of each when they are put in order, 1 for the smallest."""
+    return {name: f"{1 + sum(other < value for other in values.values())}" for name, value in values.items()}
 
 
 def _floor(floors: list[list[float]]) -> str:
@@ -285,14 +309,16 @@ def _floor(floors: list[list[float]]) -> str:
 
 
 def _about_scores(record: Mapping[str, Any]) -> list[str]:
-    """What the second table shows, in words."""
-    scores = [r["metrics"][kind] for r in record["results"] for kind in KINDS if kind in r["metrics"]]
+    """What the table of scores shows, in words."""
+    scores = _scores(record)
     if not scores:
         return ["this record is older than the scores of interpolations and generated images"]
     first, facts = scores[0], record["data"]["classifier"]
+    real = facts.get("scored_against", "test images")
     return [
-        f"Fréchet: {frechet_title(first['features'], first['accuracy'])}, between {first['n']:,} images and as many "
-        f"real ones; its floor, ± the standard deviation, is that of two sets of {first['n']:,} real images",
+        f"{frechet_title(first['features'], first['accuracy'])}, between {first['n']:,} images and as many {real}; its "
+        f"floor, ± the standard deviation, is that of two sets of {first['n']:,} {real}",
         f"always the most frequent label would be right for {facts['baseline']:.1f} %",
-        "published scores are in other features, of an Inception-v3 fine-tuned on the labels: only orders compare",
+        "the published scores are in other features, of an Inception-v3 fine-tuned on the labels: compare the order of "
+        "the models, never the numbers",
     ]

@@ -1,4 +1,4 @@
-"""What every run leaves behind: one JSON file with settings, results, versions, device, command and duration."""
+"""What every run leaves behind: one JSON file with settings, results, commit, versions, device and duration."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vrrae_lab.checks import check_at_least, check_kind, check_number, check_path
-from vrrae_lab.environment import COMPUTING, device, versions
+from vrrae_lab.environment import CHANGED, COMPUTING, commit, device, versions
 
 PACKAGES = (*COMPUTING, "numpy", "scikit-learn")
 
@@ -110,8 +110,9 @@ def reductions(experiment: Any) -> list[str]:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, device and command of this process."""
+    """Commit, versions, device and command of this process."""
     return {
+        "commit": commit(),
         "versions": {"python": platform.python_version()} | versions(PACKAGES),
         "device": device() | {"cpu_cores": os.cpu_count()},
         "command": " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
@@ -146,4 +147,25 @@ def closing_lines(record: Mapping[str, Any], remark: str = "") -> list[str]:
     lines = [f"floor: {name} {value:.1f} %" for name, value in record["floors"].items()]
     lines.append(f"seeds {seeds[0]} to {seeds[-1]}" + (f"; {remark}" if remark else ""))
     reduced = record["data"]["reductions"]
-    return lines + ([f"reduced: {', '.join(reduced)}"] if reduced else [])
+    return lines + ([f"reduced: {', '.join(reduced)}"] if reduced else []) + origin_lines(record)
+
+
+def origin_lines(record: Mapping[str, Any]) -> list[str]:
+    """One line on what keeps a record from being made again from a commit on one device; none if nothing does."""
+    commits, here = commits_of(record), versions(("vrrae_lab",))["vrrae_lab"]
+    version = record.get("versions", {}).get("vrrae_lab", "unknown")
+    devices = list(dict.fromkeys(r["device"] for r in record.get("results", []) if "device" in r))
+    doubts = [
+        "without a commit" if not commits or None in commits else "",
+        "from a tree with changes" if any(known and known.endswith(CHANGED) for known in commits) else "",
+        f"by version {version}, this is {here}" if version != here else "",
+        f"on several devices ({', '.join(devices)})" if len(devices) > 1 else "",
+    ]
+    found = ", ".join(filter(None, doubts))
+    return [f"this record was made {found}"] if found else []
+
+
+def commits_of(record: Mapping[str, Any]) -> list[str | None]:
+    """The commits that a record's runs were made from, each once; None stands for an unknown one."""
+    results = record.get("results", [])
+    return list(dict.fromkeys(r.get("commit", record.get("commit")) for r in results)) or [record.get("commit")]
