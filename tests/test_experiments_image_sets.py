@@ -107,7 +107,7 @@ def test_record_holds_errors_and_scores_of_every_model(name: str, finished: Any)
     assert record == json.loads((run.folder / "record.json").read_text())
     assert record["experiment"] == name and comparison.model_names(record) == MODELS
     assert record["settings"]["num_train"] == 100 and "num_steps 4 instead of" in str(record["data"]["reductions"])
-    about = record["data"]["classifier"]
+    about = dict(record["data"]["classifier"])
     source = {"celeba": "celeb_a"}.get(name, name)
     skill = run.classifier.skill._asdict()
     assert about.pop("scored_against") == "training images"
