@@ -1,8 +1,9 @@
 """The papers' full runs, hours each: start them in the background, go on with them, and say where they stand.
 
-`make runs` does all of it, and again where a machine was switched off: it clones this repository at the commit named in
-finished_runs/commit.txt beside this checkout, makes an environment there, lays the finished runs that are committed
-beside those of this machine in ../runs, and starts two processes there of one thread each, which outlive the shell.
+`make runs` does all of it, and again where a machine was switched off: it brings a clone of this repository beside this
+checkout, ../runs-clone with an environment of its own, to the commit named in finished_runs/commit.txt, lays the
+finished runs that are committed beside those of this machine in ../runs, and starts two processes of one thread each
+there, which outlive the shell.
 `make runs ARGS=--status` only says where they stand, `ARGS=--keep` copies what has finished to finished_runs/, to be
 committed, and `ARGS="--commit main"` goes on with newer code (finished runs stay, those under way begin again).
 
@@ -57,8 +58,13 @@ def main() -> None:
         print(status())
 
 
+def beside() -> Path:
+    """The folder that the checkout lies in; of a worktree, that of the checkout it belongs to."""
+    return Path(git("rev-parse", "--path-format=absolute", "--git-common-dir")).parent.parent
+
+
 def runs_folder() -> Path:
-    return ROOT.parent / "runs"
+    return beside() / "runs"
 
 
 # ---- starting
@@ -72,16 +78,17 @@ def start(wanted: str | None) -> None:
     if git("merge-base", commit, "HEAD") != commit:
         sys.exit(f"{commit} is not in the history of this checkout: runs are made from commits that stay")
     if before not in (None, commit):
-        if any(pid is not None for pid in processes()):
+        if any(processes()):
             sys.exit(f"runs of {before} are under way: stop them first (--stop)")
         for unfinished in runs_folder().glob("*/runs/*.unfinished"):
             shutil.rmtree(unfinished)  # it could not go on with other code
-    clone = ROOT.parent / f"runs-clone-{commit[:7]}"
-    if not (clone / ".venv" / ".installed").exists():
-        if not clone.exists():
-            subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    clone = beside() / "runs-clone"
+    if not clone.exists():
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    if not any(processes()):
+        subprocess.run(["git", "-C", str(clone), "fetch", "-q", "origin"], check=True)
         subprocess.run(["git", "-C", str(clone), "checkout", "-q", "--detach", commit], check=True)
-        subprocess.run(["make", "-C", str(clone), "install", f"PYTHON={sys.executable}"], check=True)
+        subprocess.run(["make", "-C", str(clone), "install"], check=True)
     named.parent.mkdir(exist_ok=True)
     named.write_text(f"{commit}\n")
     for source in KEPT.glob("*/*.json"):
@@ -167,7 +174,7 @@ def work_on(name: str) -> None:
 
     experiment, out = ship.FULL_RUNS[name], runs_folder() / name
     if isinstance(experiment, Study) and experiment.data in IMAGES:
-        experiment = replace(experiment, manual_dir=str(ROOT.parent / IMAGES[experiment.data]))
+        experiment = replace(experiment, manual_dir=str(beside() / IMAGES[experiment.data]))
         if experiment.data == "cifar10":
             unpack_cifar10()
     for seed in range(experiment.seed, experiment.seed + experiment.num_seeds):
@@ -184,9 +191,9 @@ def work_on(name: str) -> None:
 
 
 def unpack_cifar10() -> None:
-    folder = ROOT.parent / IMAGES["cifar10"]
+    folder = beside() / IMAGES["cifar10"]
     if not (folder / "test.npz").exists():
-        join = ROOT.parent / "shared" / "data-full" / "join.py"
+        join = beside() / "shared" / "data-full" / "join.py"
         subprocess.run([sys.executable, str(join), str(folder)], check=True)
 
 
