@@ -58,9 +58,13 @@ def main() -> None:
         print(status())
 
 
+def checkout() -> Path:
+    """The clone that this file is in; if that is a worktree, the one it belongs to."""
+    return Path(git("rev-parse", "--path-format=absolute", "--git-common-dir")).parent
+
+
 def beside() -> Path:
-    """The folder that the checkout lies in; of a worktree, that of the checkout it belongs to."""
-    return Path(git("rev-parse", "--path-format=absolute", "--git-common-dir")).parent.parent
+    return checkout().parent
 
 
 def runs_folder() -> Path:
@@ -84,7 +88,7 @@ def start(wanted: str | None) -> None:
             shutil.rmtree(unfinished)  # it could not go on with other code
     clone = beside() / "runs-clone"
     if not clone.exists():
-        subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+        subprocess.run(["git", "clone", "-q", str(checkout()), str(clone)], check=True)
     if not any(processes()):
         subprocess.run(["git", "-C", str(clone), "fetch", "-q", "origin"], check=True)
         subprocess.run(["git", "-C", str(clone), "checkout", "-q", "--detach", commit], check=True)
