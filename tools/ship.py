@@ -8,7 +8,6 @@ so nothing is made from a tree with changes.
 
 import argparse
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -186,7 +185,6 @@ def make_model(name: str, own: Shipped, path: Path, record_path: Path, manual_di
         "active_units": int(vl.metrics.active_units(posterior.mean).sum()),
         **(_along_the_diagonal(model) if own.data == "bumps" else {}),
         "duration_seconds": round(history.seconds + history.compile_seconds, 1),
-        "commit": commit(),
         **environment(),
     }
     vl.checkpoint.save(path, model, record, half_precision=True)
@@ -210,12 +208,6 @@ def images(data: str, manual_dir: str | None) -> tuple[vl.data.Dataset, vl.data.
 def as_saved(leaf: jax.Array) -> jax.Array:
     """The numbers of an array as its file has them."""
     return leaf.astype(np.float16).astype(leaf.dtype)
-
-
-def commit() -> str:
-    """The commit that the code is of."""
-    command = ["git", "rev-parse", "HEAD"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def ship_mnist_sample(manual_dir: str | None) -> None:
