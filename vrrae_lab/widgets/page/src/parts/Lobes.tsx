@@ -1,7 +1,7 @@
 // The coefficients of a model, side by side: what each says over the data against the prior, how surely, and a lamp.
-import { scaleLinear } from "d3-scale";
-import { area, curveBasis } from "d3-shape";
+import { scaleLinear } from "./scale";
 import { Handle } from "./handle";
+import { band } from "./path";
 import { Plot } from "./Plot";
 import { short } from "./Slider";
 
@@ -79,6 +79,9 @@ export function densities(values: Float32Array, rank: number, reach: number): Fl
   });
 }
 
+/** Where the first lobe's place begins. */
+const LEFT = 34;
+const shapes = new WeakMap<object, { key: string; path: string }>();
 const KL = { top: 18, lamp: 16, foot: 50 };
 
 export function Lobes({
@@ -99,28 +102,35 @@ export function Lobes({
   return (
     <Plot height={height} label="coefficients">
       {(width) => {
-        const left = 22;
-        const room = (width - left) / lobes.length;
-        const half = Math.min(22, room * 0.46);
-        const shape = (density: (i: number) => number) =>
-          area<number>()
-            .x0((i) => -half * Math.min(1.25, density(i)))
-            .x1((i) => half * Math.min(1.25, density(i)))
-            .y((i) => y(grid[i]))
-            .curve(curveBasis)(grid.map((_, i) => i)) ?? "";
-        const outline = shape((i) => Math.exp(-0.5 * grid[i] ** 2));
+        const room = (width - LEFT) / lobes.length;
+        const half = Math.min(40, room * 0.46);
+        const shape = (density: ArrayLike<number>) => {
+          const side = (sign: number) =>
+            grid.map((g, i): [number, number] => [sign * half * Math.min(1.25, density[i] ?? 0), y(g)]);
+          return band(side(-1), side(1));
+        };
+        const outline = shape(grid.map((g) => Math.exp(-0.5 * g * g)));
+        // while a handle moves the shapes stay
+        const drawn = (density: object & ArrayLike<number>) => {
+          const key = `${half} ${height} ${reach}`;
+          const known = shapes.get(density);
+          if (known?.key === key) return known.path;
+          const path = shape(density);
+          shapes.set(density, { key, path });
+          return path;
+        };
         return (
           <>
             {y.ticks(4).map((tick) => (
               <g key={tick} aria-hidden="true">
-                <line class="hairline" x1={left} x2={width} y1={y(tick)} y2={y(tick)} />
-                <text x={left - 6} y={y(tick)} dy="0.32em" text-anchor="end">
+                <line class="hairline" x1={LEFT} x2={width} y1={y(tick)} y2={y(tick)} />
+                <text x={LEFT - 6} y={y(tick)} dy="0.32em" text-anchor="end">
                   {short(tick)}
                 </text>
               </g>
             ))}
             {lobes.map((lobe, place) => {
-              const x = left + room * (place + 0.5);
+              const x = LEFT + room * (place + 0.5);
               const tone = lobe.awake ? `var(--${family})` : "var(--faint)";
               const value = values?.[place] ?? 0;
               const deviation = deviations?.[place];
@@ -128,7 +138,7 @@ export function Lobes({
               const spreads = lobe.spread > 1e-6 ? (value - lobe.middle) / lobe.spread : 0;
               return (
                 <g key={lobe.number} transform={`translate(${x} 0)`}>
-                  <path d={shape((i) => lobe.density[i] ?? 0)} fill={tone} fill-opacity={0.3} />
+                  <path d={drawn(lobe.density)} fill={tone} fill-opacity={0.3} />
                   {prior && <path d={outline} fill="none" stroke="var(--faint)" stroke-dasharray="2 3" />}
                   {deviation !== undefined && (
                     <line
@@ -165,7 +175,7 @@ export function Lobes({
                       />
                       {room > 20 && (
                         <text y={18} text-anchor="middle">
-                          {lobe.kl.toFixed(1)}
+                          {lobe.kl.toFixed(lobe.kl < 0.095 ? 2 : 1)}
                         </text>
                       )}
                     </g>

@@ -1,7 +1,6 @@
 // A plane of two coefficients: the data as points, numerals where classes lie, what is decoded where, and a marker.
 import { contourDensity } from "d3-contour";
-import { Delaunay } from "d3-delaunay";
-import { scaleLinear } from "d3-scale";
+import { scaleLinear } from "./scale";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { colour, theme } from "../theme";
 import { Handle, place } from "./handle";
@@ -55,16 +54,11 @@ export function Map(props: MapProps) {
   const x = scaleLinear(plane.x, [0, size]);
   const y = scaleLinear(plane.y, [size, 0]);
   const screen = useMemo(() => project(points, x, y), [points, size]);
-  const nearest = useMemo(() => new Delaunay(screen), [screen]);
   const [hover, setHover] = useState(-1);
   const [path, setPath] = useState<Point[]>([]);
   const down = useRef<Point | null>(null);
 
-  const found = (px: number, py: number) => {
-    if (!points.length || grid) return -1;
-    const i = nearest.find(px, py);
-    return Math.hypot(screen[2 * i] - px, screen[2 * i + 1] - py) < NEAR ? i : -1;
-  };
+  const found = (px: number, py: number) => (grid ? -1 : nearest(screen, px, py));
   const where = (event: PointerEvent): Point => {
     const [px, py] = place(event.currentTarget as SVGSVGElement, event);
     return [px - EDGE.left, py - EDGE.top];
@@ -314,6 +308,16 @@ function Tip({ i, left, top, size, points, labels, classes, thumbnail, shape, lo
       <b>{name}</b> {short(points[2 * i])}, {short(points[2 * i + 1])}
     </div>
   );
+}
+
+/** The point nearest to a place, among those near it; −1 for none. Few enough to look at each. */
+function nearest(screen: Float32Array, px: number, py: number): number {
+  let [best, least] = [-1, NEAR * NEAR];
+  for (let i = 0; i < screen.length / 2; i++) {
+    const distance = (screen[2 * i] - px) ** 2 + (screen[2 * i + 1] - py) ** 2;
+    if (distance < least) [best, least] = [i, distance];
+  }
+  return best;
 }
 
 /** Ranges of equal length that hold all points. */

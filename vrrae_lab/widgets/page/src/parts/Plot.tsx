@@ -1,7 +1,7 @@
 // An SVG as wide as its place, and the axes that a reader needs.
-import type { ScaleContinuousNumeric } from "d3-scale";
 import type { ComponentChildren, RefObject } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Scale } from "./scale";
 import { short } from "./Slider";
 
 /** The width that an element has, as it changes. */
@@ -36,7 +36,6 @@ export function Plot({ height, label, children }: PlotProps) {
   );
 }
 
-type Scale = ScaleContinuousNumeric<number, number>;
 interface AxisProps {
   scale: Scale;
   /** "step", "KL (nats)": what runs along it, with its unit. */

@@ -1,9 +1,9 @@
 // A Gaussian dragged against N(0, 1): what the divergence pays for, and a batch whose squared means add up to σ².
-import { scaleLinear } from "d3-scale";
-import { area, line } from "d3-shape";
+import { scaleLinear } from "../parts/scale";
 import type { Host } from "../host";
 import { Card, Presets } from "../parts/Card";
 import { Handle } from "../parts/handle";
+import { band, path } from "../parts/path";
 import { AxisBelow, AxisLeft, Plot } from "../parts/Plot";
 
 const REACH = 3;
@@ -104,14 +104,14 @@ function Posterior({ w, mu, s, onMean, onDeviation }: PosteriorProps) {
   const most = Math.max(0.3, ...integrand.map(Math.abs));
   const low = scaleLinear([-most, most], [264, 196]);
   const curve = (f: (i: number) => number, zero: number) =>
-    area<number>()
-      .x((i) => x(GRID[i]))
-      .y0(zero)
-      .y1(f)(GRID.map((_, i) => i)) ?? "";
-  const outline = line<number>(
-    (g) => x(g),
-    (g) => y(gauss(g)),
-  )(GRID);
+    band(
+      GRID.map((g, i) => [x(g), f(i)]),
+      [
+        [x(-4), zero],
+        [x(4), zero],
+      ],
+    );
+  const outline = path(GRID.map((g) => [x(g), y(gauss(g))]));
   const side = mu + s;
   return (
     <>
@@ -122,7 +122,7 @@ function Posterior({ w, mu, s, onMean, onDeviation }: PosteriorProps) {
         stroke="var(--vrrae)"
         stroke-width={1.5}
       />
-      <path d={outline ?? ""} fill="none" stroke="var(--muted)" stroke-dasharray="3 3" />
+      <path d={outline} fill="none" stroke="var(--muted)" stroke-dasharray="3 3" />
       <path d={curve((i) => low(integrand[i]), low(0))} fill="var(--kl)" fill-opacity={0.4} stroke="var(--kl)" />
       <line class="hairline" x1={8} x2={w - 8} y1={low(0)} y2={low(0)} />
       <AxisBelow scale={x} name="value of the coefficient z" at={268} />

@@ -1,5 +1,5 @@
 // The cut of a batch of latents, the tie of two kept singular values with its gradients, and the cut of images.
-import { scaleLinear, scaleLog } from "d3-scale";
+import { scaleLinear, scaleLog } from "../parts/scale";
 import { useMemo } from "preact/hooks";
 import type { Host } from "../host";
 import { Card, Presets } from "../parts/Card";
