@@ -1,45 +1,52 @@
-"""The sliders of rank and batch size at the level of traits, against singular values worked out here."""
+"""The widget of batch sizes and ranks at the level of traits, against singular values worked out here."""
 
 import jax
 import numpy as np
 import pytest
+import traitlets
 
 import vrrae_lab as vl
 
 KEY = jax.random.key(0)
 
 
-def test_shares_are_those_of_the_singular_values():
-    widget = vl.widgets.batch_truncation(20, rank=6, batch_size=8, key=KEY)
+@pytest.fixture(scope="module")
+def widget():
+    return vl.widgets.batch_truncation(20, rank=6, batch_size=9, key=KEY)
+
+
+def test_shares_are_those_of_the_singular_values(widget):
     noise = np.asarray(jax.random.normal(KEY, (1024, 20)), float)
-    for rank, batch_size in ((6, 8), (3, 8), (3, 100)):
-        widget.sliders[0].value, widget.sliders[1].value = rank, batch_size
-        energy = np.linalg.svd(noise[:batch_size], compute_uv=False) ** 2
-        share = 100 * energy[rank:].sum() / energy.sum()
-        assert widget.message.value == ""
-        assert widget.caption.value == (
-            f"rank {rank} of 20: the SVD of each batch of {batch_size} drops {share:.1f} %<br>"
-            f"one basis for all drops {100 - 5 * rank:.1f} %"
-        )
+    for batch_size in (1, 9, 12, 96, 1024):
+        energy = np.zeros(20)
+        found = np.linalg.svd(noise[:batch_size], compute_uv=False) ** 2
+        energy[: len(found)] = found
+        shares = [energy[rank:].sum() / energy.sum() for rank in range(21)]
+        np.testing.assert_allclose(widget.dropped[batch_size], shares, atol=1e-12)
 
 
-def test_a_batch_no_larger_than_the_rank_loses_nothing():
-    widget = vl.widgets.batch_truncation(20, rank=8, batch_size=8, key=KEY)
-    assert "batch of 8 drops 0.0 %" in widget.caption.value
-    widget.sliders[0].value, widget.sliders[1].value = 20, 1
-    assert "batch of 1 drops 0.0 %<br>one basis for all drops 0.0 %" in widget.caption.value
+def test_the_page_is_given_the_same_shares(widget):
+    sent = np.frombuffer(widget._dropped, "<f4").reshape(len(widget._sizes), 21)
+    np.testing.assert_allclose(sent, list(widget.dropped.values()), atol=1e-7)
+    assert widget._sizes == list(widget.dropped) == sorted(widget._sizes)
 
 
-def test_the_picture_follows_and_reset_goes_back():
-    widget = vl.widgets.batch_truncation(20, rank=6, batch_size=8, key=KEY)
-    pictures = [bytes(widget.image.value)]
-    widget.sliders[0].value = 12
-    pictures.append(bytes(widget.image.value))
-    widget.sliders[1].value = 500
-    pictures.append(bytes(widget.image.value))
-    assert len(set(pictures)) == 3
-    widget.reset()
-    assert bytes(widget.image.value) == pictures[0]
+def test_a_batch_no_larger_than_the_rank_loses_nothing(widget):
+    assert widget.dropped[6][6] < 1e-12 < widget.dropped[8][6]
+
+
+def test_a_batch_size_is_one_that_was_decomposed(widget):
+    for wanted, nearest in ((9, 9), (100, 96), (1000, 1024), (1, 1)):
+        widget.batch_size = wanted
+        assert widget.batch_size == nearest
+
+
+@pytest.mark.parametrize(("name", "value"), [("rank", 0), ("rank", 21), ("batch_size", 0), ("batch_size", 1025)])
+def test_values_out_of_range_are_refused_and_the_old_ones_stay(widget, name, value):
+    before = getattr(widget, name)
+    with pytest.raises(traitlets.TraitError, match=f"{name} = {value}: use 1 to"):
+        setattr(widget, name, value)
+    assert getattr(widget, name) == before
 
 
 @pytest.mark.parametrize(

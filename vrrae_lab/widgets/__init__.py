@@ -1,6 +1,6 @@
 """Interactive explorers for notebooks; each function returns a widget and displays nothing by itself."""
 
-from vrrae_lab.widgets.batch_truncation import batch_truncation
+from vrrae_lab.widgets.batch_truncation import BatchTruncation, batch_truncation
 from vrrae_lab.widgets.densities import avae_bandwidth, kernel_density
 from vrrae_lab.widgets.diagram import diagram
 from vrrae_lab.widgets.explorer import Explorer, explore
@@ -15,6 +15,7 @@ from vrrae_lab.widgets.sweep import sweep
 from vrrae_lab.widgets.truncated_svd import TruncatedSVD, truncated_svd
 
 __all__ = [
+    "BatchTruncation",
     "Diverged",
     "Explorer",
     "KL",
