@@ -1,10 +1,11 @@
 // The share of white noise that a batch's own SVD drops, by rank and by batch size, beside one basis for all batches.
-import { scaleLinear, scaleLog } from "d3-scale";
 import { useMemo } from "preact/hooks";
 import type { Host } from "../host";
 import { Card, Presets } from "../parts/Card";
 import { Handle } from "../parts/handle";
 import { apart, AxisBelow, AxisLeft, Plot } from "../parts/Plot";
+import { path } from "../parts/path";
+import { scaleLinear, scaleLog } from "../parts/scale";
 import { limit } from "../parts/Slider";
 
 const HEIGHT = 310;
@@ -25,7 +26,6 @@ export function BatchTruncation({ host }: { host: Host }) {
   const setSize = (place: number) => (size.value = sizes[limit(Math.round(place), 0, sizes.length - 1)]);
   const nearest = (wanted: number) =>
     sizes.reduce((best, each, i) => (Math.abs(each - wanted) < Math.abs(sizes[best] - wanted) ? i : best), 0);
-  const line = (points: [number, number][]) => points.map(([x, y], i) => `${i ? "L" : "M"}${x} ${y}`).join("");
   const y = scaleLinear([0, 1], [HEIGHT - 46, 26]);
   const axis = (
     <AxisLeft scale={y} name="white noise that is dropped" at={44} ticks={[0, 0.25, 0.5, 0.75, 1]} format={ticks} />
@@ -43,7 +43,7 @@ export function BatchTruncation({ host }: { host: Host }) {
             {(w) => {
               const x = scaleLinear([0, most], [48, w - 14]);
               const curve = (place: number) =>
-                line(Array.from({ length: most + 1 }, (_, r) => [x(r), y(dropped(place, r))]));
+                path(Array.from({ length: most + 1 }, (_, r) => [x(r), y(dropped(place, r))]));
               const middle = (each: number) => {
                 const place = sizes.indexOf(each);
                 let r = 0;
@@ -114,7 +114,7 @@ export function BatchTruncation({ host }: { host: Host }) {
                     one basis for all, 1 − k/{most}
                   </text>
                   <path
-                    d={line(sizes.map((each, i) => [x(each), y(dropped(i, k))]))}
+                    d={path(sizes.map((each, i) => [x(each), y(dropped(i, k))]))}
                     fill="none"
                     stroke="var(--vrrae)"
                     stroke-width={2}
