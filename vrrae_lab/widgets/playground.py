@@ -1,6 +1,5 @@
 """Two models in training beside each other, steered and watched while they learn."""
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 from vrrae_lab import models as family
 from vrrae_lab.checks import check_key, check_kind
@@ -16,6 +15,7 @@ from vrrae_lab.data import bumps, bumps_test, digits
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.models import Autoencoder
 from vrrae_lab.randomness import generator
+from vrrae_lab.widgets.dense import DenseDecoder, DenseEncoder
 from vrrae_lab.widgets.live_training import LiveTraining, Settings
 from vrrae_lab.widgets.scenarios import SCENARIOS
 from vrrae_lab.widgets.steered_training import Playground
@@ -29,7 +29,7 @@ NAMES = {
     "rrae_vae": "RRAE + VAE",
 }
 WITH_SVD = ("rrae", "vrrae", "rrae_vae")
-RANK, LATENT_SIZE, WIDTH = 8, 32, 128
+RANK, LATENT_SIZE = 8, 32
 START = Settings(beta=0.1, learning_rate=1e-3, rank=RANK, noise=1.0)  # for a data set of one's own
 BATCH_SIZE = 64
 IMAGE_SIZE, NUM_BUMPS = 16, 400
@@ -70,25 +70,6 @@ def playground(
     return Playground(training, watched, scenarios if tuple(models) == ("vae", "vrrae") else {})
 
 
-class DenseEncoder(eqx.Module):
-    """Images to latent vectors through one hidden layer: not the papers' convolutions, but many updates a second."""
-
-    net: eqx.nn.MLP
-
-    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch latent_size"]:
-        return jax.vmap(self.net)(x.reshape(len(x), -1))
-
-
-class DenseDecoder(eqx.Module):
-    """The way back."""
-
-    net: eqx.nn.MLP
-    shape: tuple[int, int, int] = eqx.field(static=True)
-
-    def __call__(self, latents: Float[Array, "batch latent_size"]) -> Float[Array, "batch height width channels"]:
-        return jax.vmap(self.net)(latents).reshape(len(latents), *self.shape)
-
-
 def _dense(name: str, sizes: dict[str, Any], key: Key[Array, ""]) -> Autoencoder:
     """A model of the family whose bottleneck lies between dense nets.
 
@@ -97,8 +78,7 @@ def _dense(name: str, sizes: dict[str, Any], key: Key[Array, ""]) -> Autoencoder
 
     def build(key: Key[Array, ""]) -> Autoencoder:
         shape, latent_size = sizes["shape"], sizes["latent_size"]
-        encoder = DenseEncoder(eqx.nn.MLP(math.prod(shape), latent_size, WIDTH, 1, key=key))
-        decoder = DenseDecoder(eqx.nn.MLP(latent_size, math.prod(shape), WIDTH, 1, key=key), shape)
+        encoder, decoder = (net(shape, latent_size, key=key) for net in (DenseEncoder, DenseDecoder))
         return Autoencoder(encoder, family.build(name, sizes, key=key).bottleneck, decoder, shape)
 
     random = generator(key)

@@ -1,30 +1,11 @@
 // Makes the one file that the package carries, ../lab.js: the page's modules with their style and WebAssembly inlined.
 // `node build.mjs --check` writes nothing and fails if the committed file is not what the sources make.
 import { readFile, rename, writeFile } from "node:fs/promises";
-import asc from "assemblyscript/asc";
 import { build } from "esbuild";
+import { forEsbuild } from "./wasm.mjs";
 
 const BUNDLE = new URL("../lab.js", import.meta.url);
 const LARGEST = 150_000;
-
-/** `import bytes from "./x.wasm.ts?wasm"`: an AssemblyScript file as the bytes of its WebAssembly, in base64. */
-const wasm = {
-  name: "wasm",
-  setup(build) {
-    build.onLoad({ filter: /\.as\.ts$/ }, async ({ path }) => {
-      const { error, stdout, stderr, binary } = await asc.compileString(await readFile(path, "utf8"), {
-        optimizeLevel: 3,
-        shrinkLevel: 1,
-        runtime: "stub",
-        noAssert: true,
-        enable: ["simd"],
-        importMemory: false,
-      });
-      if (error) return { errors: [{ text: `${error.message}\n${stderr}${stdout}` }] };
-      return { contents: Buffer.from(binary).toString("base64"), loader: "text" };
-    });
-  },
-};
 
 const licence = async (name) => {
   const text = await readFile(new URL(`node_modules/${name}/LICENSE`, import.meta.url), "utf8");
@@ -43,7 +24,7 @@ const { outputFiles, metafile } = await build({
   jsx: "automatic",
   jsxImportSource: "preact",
   loader: { ".css": "text" },
-  plugins: [wasm],
+  plugins: [forEsbuild],
   metafile: true,
   write: false,
 });

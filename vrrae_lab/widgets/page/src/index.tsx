@@ -40,6 +40,8 @@ document.querySelectorAll<HTMLElement>("script.vrrae-lab-state").forEach((script
   script.remove();
 });
 
+export { Model } from "./model";
+
 export default {
   render: ({ model, el }: { model: WidgetModel; el: HTMLElement }) => draw(new Host(model), el),
 };

@@ -1,43 +1,100 @@
-// What a frozen model is in the page: a short list of layers over one buffer of weights. `Model` runs it.
+// A frozen autoencoder in the page: images to coefficients and back, by itself.
+import { kernels, plain } from "./kernels";
+import { Plan, put, take, type Convolve, type Frame, type Step } from "./plan";
+import { read, type ModelSpec } from "./spec";
 
-/** Where an array lies in the buffer of weights: row-major, little-endian. */
-export interface ArraySpec {
-  shape: number[];
-  dtype: "float32" | "float16";
-  /** Bytes from the start of the buffer; a multiple of 4. */
-  offset: number;
+export type { ArraySpec, Layer, ModelSpec, Shape } from "./spec";
+
+/** What a model knows of an image: for each coefficient a mean, and s if it is no deterministic model. */
+export interface Posterior {
+  mean: Float32Array;
+  deviation: Float32Array | null;
 }
 
-export type Layer =
-  /** y = W x + b, W is (out, in). Inputs of more than one axis are flattened as (height, width, channels) are in JAX. */
-  | { op: "linear"; weight: ArraySpec; bias?: ArraySpec }
-  | { op: "relu" | "sigmoid" | "tanh" }
-  /** (height, width, channels) to (height', width', channels'); weight as `vrrae_lab.convolution` keeps it. */
-  | { op: "conv"; weight: ArraySpec; bias: ArraySpec; stride: number; padding: number }
-  /** 3×3, stride 2, padding 1, output padding 1: each side is doubled. */
-  | { op: "transposed"; weight: ArraySpec; bias: ArraySpec }
-  /** Numbers to (height, width, channels). */
-  | { op: "reshape"; shape: [number, number, number] };
+export class Model {
+  /** Whether it goes without WebAssembly SIMD, which takes ten times as long. */
+  readonly slow: boolean;
+  private readonly plan = new Plan();
+  private readonly memory: Float32Array;
+  private readonly convolve: Convolve;
+  private readonly encoding: Step[] = [];
+  private readonly decoding: Step[] = [];
+  private readonly x: Frame;
+  private readonly mean: Frame;
+  private readonly logVariance: Frame | null;
+  private readonly z: Frame;
+  private readonly decoded: Frame;
 
-export interface ModelSpec {
-  /** "VRRAE": its name to readers. */
-  name: string;
-  /** Its colour: "ae", "vae", "rrae" or "vrrae". */
-  family: string;
-  /** height, width, channels */
-  shape: [number, number, number];
-  /** Length of the latent vector, before an SVD cuts it. */
-  latentSize: number;
-  /** How many coefficients it has. */
-  rank: number;
-  encoder: Layer[];
-  /** (latentSize, rank): coefficients = (latents − offset) · basis. */
-  basis?: ArraySpec;
-  /** (latentSize): what is taken off before the basis and put back after it. */
-  offset?: ArraySpec;
-  /** Coefficients to the posterior mean; none for f = I. */
-  mean: Layer[];
-  /** Coefficients to log s²; null for a deterministic model. */
-  logVariance: Layer[] | null;
-  decoder: Layer[];
+  /** Throws an Error in words if the weights are not finite. */
+  static load(spec: ModelSpec, weights: DataView): Model {
+    return new Model(spec, weights, kernels()[0] ?? null);
+  }
+
+  /** Where `kernel` is null, plain loops compute. */
+  constructor(
+    readonly spec: ModelSpec,
+    weights: DataView,
+    kernel: WebAssembly.Module | null,
+  ) {
+    const { plan, encoding, decoding } = this;
+    this.x = plan.frame(spec.shape, spec.encoder[0]);
+    const coefficients = plan.add(spec.encoder, this.x, encoding);
+    this.mean = plan.add(spec.mean, coefficients, encoding);
+    this.logVariance = spec.logVariance && plan.add(spec.logVariance, coefficients, encoding);
+    this.z = plan.frame([1, 1, spec.rank], spec.decoder[0]);
+    this.decoded = plan.add(spec.decoder, this.z, decoding);
+    this.slow = !kernel;
+    if (kernel) {
+      const memory = new WebAssembly.Memory({ initial: Math.ceil((4 * plan.size) / 65_536) });
+      this.memory = new Float32Array(memory.buffer);
+      this.convolve = new WebAssembly.Instance(kernel, { env: { memory } }).exports.convolve as Convolve;
+    } else {
+      this.memory = new Float32Array(plan.size);
+      this.convolve = plain(this.memory);
+    }
+    this.update(weights);
+  }
+
+  /** Other weights for the same model, as of another step of its training. */
+  update(weights: DataView): void {
+    const arrays = new Map([...this.plan.arrays].map((array) => [array, read(array, weights)]));
+    for (const numbers of arrays.values()) {
+      if (!numbers.every(Number.isFinite)) {
+        const what = `The weights of ${this.spec.name} contain NaN or infinity`;
+        throw new Error(`${what}: it has diverged. Train it again with a lower learning rate.`);
+      }
+    }
+    for (const fill of this.plan.fill) fill(this.memory, arrays);
+  }
+
+  /** The posterior of an image, whose numbers come pixel by pixel. */
+  encode(x: ArrayLike<number>): Posterior {
+    this.run(this.encoding, this.x, x);
+    const mean = take(this.memory, this.mean);
+    const deviation = this.logVariance && take(this.memory, this.logVariance).map((v) => Math.exp(v / 2));
+    return { mean, deviation };
+  }
+
+  /** The image of coefficients. */
+  decode(z: ArrayLike<number>): Float32Array {
+    this.run(this.decoding, this.z, z);
+    return take(this.memory, this.decoded);
+  }
+
+  private run(steps: Step[], input: Frame, values: ArrayLike<number>): void {
+    const { shape } = input;
+    if (values.length !== shape[0] * shape[1] * shape[2]) {
+      throw new Error(`${this.spec.name} takes ${shape.join("×")} numbers, not ${values.length}.`);
+    }
+    put(this.memory, input, values);
+    for (const step of steps) step(this.memory, this.convolve);
+  }
+}
+
+/** KL divergence of each coefficient's posterior from N(0, 1), in nats: ½ (μ² + s² − 1 − log s²). */
+export function kl(mean: ArrayLike<number>, deviation: ArrayLike<number>): Float64Array {
+  return Float64Array.from(mean, (m, j) => {
+    const logVariance = 2 * Math.log(deviation[j]);
+    return 0.5 * (m * m + Math.expm1(logVariance) - logVariance); // exact near the prior, where the terms cancel
+  });
 }
