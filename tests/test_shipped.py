@@ -45,8 +45,16 @@ def test_a_models_record_says_how_it_was_made(name):
     assert wanted <= settings.keys() and settings["saved_as"] == "float16"
 
 
-def test_models_of_bumps_and_digits_are_shipped_and_small():
-    assert MODELS == ["bumps_vae", "bumps_vrrae", "digits_rrae", "digits_vae", "digits_vrrae"]
+def test_models_of_bumps_digits_and_mnist_are_shipped_and_small():
+    assert MODELS == [
+        "bumps_vae",
+        "bumps_vrrae",
+        "digits_rrae",
+        "digits_vae",
+        "digits_vrrae",
+        "mnist_vae",
+        "mnist_vrrae",
+    ]
     assert sum(path.stat().st_size for path in (PACKAGE / "shipped").iterdir()) < MOST_BYTES
 
 

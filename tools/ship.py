@@ -55,7 +55,8 @@ class Shipped:
         beta: of `losses.Variational`; None for the squared error alone.
         num_steps: updates.
         batch_size: images per step.
-        cosine: whether the learning rate falls from 1e-3 to 0 along half a cosine, or stays there.
+        learning_rate: at the first step.
+        cosine: whether it falls to 0 along half a cosine, or stays.
     """
 
     data: str
@@ -64,15 +65,19 @@ class Shipped:
     beta: float | None
     num_steps: int = 2000
     batch_size: int = 64
+    learning_rate: float = 1e-3
     cosine: bool = False
 
     def optimizer(self) -> optax.GradientTransformation:
         """AdaBelief with the learning rate of each step."""
-        return optax.adabelief(optax.cosine_decay_schedule(1e-3, self.num_steps) if self.cosine else 1e-3)
+        rate = self.learning_rate
+        return optax.adabelief(optax.cosine_decay_schedule(rate, self.num_steps) if self.cosine else rate)
 
     def settings(self) -> dict[str, object]:
         """What decides the training, JSON-ready."""
-        rate = {"learning_rate": 1e-3} | ({"schedule": "cosine, to 0 at the last step"} if self.cosine else {})
+        rate = {"learning_rate": self.learning_rate} | (
+            {"schedule": "cosine, to 0 at the last step"} if self.cosine else {}
+        )
         return {
             **{"constructor": self.constructor, **self.sizes, "num_steps": self.num_steps, "optimizer": "adabelief"},
             **{"loss": "Reconstruction" if self.beta is None else "Variational", "beta": self.beta},
@@ -89,8 +94,10 @@ MODELS = {
     "digits_rrae": Shipped("digits", "rrae", {"latent_size": 64, "rank": 8}, None),
     "digits_vae": Shipped("digits", "vae", {"latent_size": 8}, 0.03),
     # the paper's sizes
-    "mnist_vrrae": Shipped("mnist", "vrrae", {"latent_size": 100, "rank": 16}, 1.0, 5000, 128, cosine=True),
-    "mnist_vae": Shipped("mnist", "vae", {"latent_size": 16}, 1.0, 5000, 128, cosine=True),
+    "mnist_vrrae": Shipped(
+        "mnist", "vrrae", {"latent_size": 100, "rank": 16}, 1.0, 8000, learning_rate=3e-3, cosine=True
+    ),
+    "mnist_vae": Shipped("mnist", "vae", {"latent_size": 16}, 1.0, 8000, learning_rate=3e-3, cosine=True),
 }
 RUNS = {
     "bumps_fast": Bumps.fast(),
