@@ -701,6 +701,7 @@ LIBRARY = {
     "experiments.avae.Avae": study(experiments.Avae, beta=(0.1, WEIGHT), correlation_factor=(1.0, WEIGHT)),
     "experiments.batch_size.BatchSize": study(experiments.BatchSize, batch_sizes=tuples((8,), Bad((0,)))),
     "experiments.beta_sweep.BetaSweep": study(experiments.BetaSweep, betas=tuples((0.1,), Bad((-1.0,)), Bad((NAN,)))),
+    "experiments.beta_training.BetaTraining": study(experiments.BetaTraining, betas=tuples((0.1,), Bad((-1.0,)))),
     "experiments.collapse_map.CollapseMap": study(
         experiments.CollapseMap,
         relative_betas=tuples((0.1,), Bad((-1.0,))),

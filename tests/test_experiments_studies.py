@@ -22,6 +22,7 @@ from vrrae_lab.experiments import (
     Avae,
     BatchSize,
     BetaSweep,
+    BetaTraining,
     CollapseMap,
     Cost,
     Study,
@@ -39,6 +40,7 @@ from vrrae_lab.experiments.optimizer import adabelief
 from vrrae_lab.experiments.plan import Candidate, Plan
 from vrrae_lab.experiments.study import active_cell
 from vrrae_lab.experiments.subjects import Extent
+from vrrae_lab.models import build
 
 STUDIES: dict[str, Study] = {
     kind.name: dataclasses.replace(kind.tiny(), data="bumps", num_seeds=1)
@@ -230,6 +232,35 @@ def test_sweep_draws_singular_values_and_spreads_against_beta(finished: Any) -> 
     variances = metric(run.record, "VAE, beta 0.01", "variance_of_means")
     assert spread.name == "VAE, 1" and spread.y[1] == pytest.approx(max(variances) ** 0.5)
     assert list(drawn["errors"].layout.xaxis.ticktext) == ["0", "0.01"]
+
+
+def test_training_with_beta_is_looked_at_now_and_then_and_at_its_end(tmp_path: Path) -> None:
+    study = dataclasses.replace(BetaTraining.tiny(), num_seeds=1, betas=(0.1,))
+    record = study.run(tmp_path, progress=False)
+    (result,) = record["results"]
+    assert result["model"] == "VRRAE, beta 0.1" and result["callback"]["steps"] == [2]
+    ((squares, variances),) = result["callback"]["moments"]
+    assert np.shape((squares, variances)) == (2, 6) and min(squares + variances) > 0
+    last, noise = result["metrics"]["moments"]
+    np.testing.assert_allclose(last, np.square(result["metrics"]["singular_values"]), rtol=1e-3)
+    np.testing.assert_allclose(noise, result["metrics"]["mean_of_variances"], rtol=1e-3)
+    assert last != squares
+    train, _ = study.images()
+    assert record["data"]["eigenvalues"] == evaluation.pixel_eigenvalues(train.x, 6)
+
+
+def test_moments_are_kept_at_steps_that_grow() -> None:
+    train, _ = BetaTraining.tiny().images()
+    candidate = BetaTraining.tiny().candidates(train)["VRRAE, beta 100"]
+    assert candidate.callback is not None and float(candidate.loss.beta) == 100
+    callback = candidate.callback()
+    model = build(candidate.constructor, dict(candidate.arguments), key=jax.random.key(0))
+    for step in range(2, 41, 2):
+        assert callback(step, model, candidate.loss, {}) == (model, candidate.loss)
+    again = candidate.callback()
+    again.restore(callback.state())
+    assert again.state() == callback.state()
+    assert callback.state()["steps"] == [2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 36]
 
 
 # ---- batch size

@@ -13,6 +13,7 @@ from vrrae_lab.experiments.avae import Avae
 from vrrae_lab.experiments.bandwidth_table import BandwidthTable
 from vrrae_lab.experiments.batch_size import BatchSize
 from vrrae_lab.experiments.beta_sweep import BetaSweep
+from vrrae_lab.experiments.beta_training import BetaTraining
 from vrrae_lab.experiments.bumps import Bumps
 from vrrae_lab.experiments.collapse_map import CollapseMap
 from vrrae_lab.experiments.comparison import of_model
@@ -54,7 +55,19 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
     "bumps": Bumps,
     **{
         kind.name: kind
-        for kind in (Mnist, Cifar10, CelebA, Ablations, Zoo, BatchSize, BetaSweep, CollapseMap, Cost, Avae)
+        for kind in (
+            Mnist,
+            Cifar10,
+            CelebA,
+            Ablations,
+            Zoo,
+            BatchSize,
+            BetaSweep,
+            BetaTraining,
+            CollapseMap,
+            Cost,
+            Avae,
+        )
     },
     "bandwidth_table": BandwidthTable,
 }
@@ -79,6 +92,7 @@ __all__ = [
     "BandwidthTable",
     "BatchSize",
     "BetaSweep",
+    "BetaTraining",
     "Bumps",
     "CelebA",
     "Cifar10",

@@ -14,9 +14,8 @@ from vrrae_lab.experiments import comparison
 from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.experiments.study import Study, closing, model_table
 from vrrae_lab.experiments.subjects import Extent
-from vrrae_lab.losses import PaperVariational
+from vrrae_lab.losses import PaperVariational, Variational
 
-MODELS = ("VAE", "VRRAE")
 MOST_LINES = 4  # coefficients drawn per model; others lie between the first and the last
 
 
@@ -31,6 +30,9 @@ class BetaSweep(Study):
     name: ClassVar[str] = "beta_sweep"
     description: ClassVar[str] = "VAE and VRRAE over a list of beta: errors, collapse, singular values"
     checkpoints: ClassVar[bool] = False
+    models: ClassVar[tuple[str, ...]] = ("VAE", "VRRAE")
+    loss: ClassVar[type[PaperVariational] | type[Variational]] = PaperVariational
+    axis: ClassVar[str] = "β (the papers' loss)"
 
     betas: tuple[float, ...] = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
@@ -45,13 +47,13 @@ class BetaSweep(Study):
         return replace(cls.fast(), extent=Extent.TINY, num_steps=None, betas=(0.0, 1e-2))
 
     def candidates(self, train: Dataset) -> dict[str, Candidate]:
-        """Both models with every β."""
-        narrow, wide = self.subject.sizes
-        found = {}
-        for beta in self.betas:
-            found[_name("VAE", beta)] = Candidate("vae", narrow, PaperVariational(beta))
-            found[_name("VRRAE", beta)] = Candidate("vrrae", wide, PaperVariational(beta))
-        return found
+        """The models with every β."""
+        sizes = dict(zip(("VAE", "VRRAE"), self.subject.sizes, strict=True))
+        return {
+            _name(model, beta): Candidate(model.lower(), sizes[model], self.loss(beta))
+            for beta in self.betas
+            for model in self.models
+        }
 
     @staticmethod
     def table(record: Mapping[str, Any]) -> str:
@@ -65,7 +67,7 @@ class BetaSweep(Study):
         scales: dict[str, list[float | None]] = {}
         spreads: dict[str, list[float | None]] = {}
         rank = record["settings"]["rank"]
-        for model in MODELS:
+        for model in self.models:
             for part in ("train", "test"):
                 errors[f"{model}, {part}"] = [_mean(record, _name(model, b), f"{part}_error") for b in betas]
             for j in _drawn(rank):
@@ -73,7 +75,7 @@ class BetaSweep(Study):
                 scales[line] = [_mean(record, _name(model, b), "singular_values", j) for b in betas]
                 spreads[line] = [_mean(record, _name(model, b), "variance_of_means", j) for b in betas]
         spreads = {name: [None if v is None else v**0.5 for v in values] for name, values in spreads.items()}
-        axes = ("β (the papers' loss)", "singular value / √N")
+        axes = (self.axis, "singular value / √N")
         return {
             "errors": figures.sweep_lines(errors, x=betas, title="Errors against β", axis_names=(axes[0], "error (%)")),
             "singular_values": figures.sweep_lines(

@@ -25,7 +25,7 @@ from vrrae_lab.experiments.plan import Candidate, Plan, slug
 from vrrae_lab.experiments.record import commits_of, environment
 from vrrae_lab.files import differences, write_json
 from vrrae_lab.models import Autoencoder, build, freeze_basis, num_parameters
-from vrrae_lab.training import Checkpoints, History, fit
+from vrrae_lab.training import Callback, Checkpoints, History, ResumableCallback, fit
 
 CURVE_POINTS = 128
 LEAST_BETWEEN_CHECKPOINTS = 100  # steps
@@ -132,7 +132,8 @@ def _train_and_evaluate(
     model_key, fit_key, evaluation_key = jax.random.split(jax.random.key(seed), 3)
     mesh = _all_devices(candidate.batch_size or plan.batch_size)
     model = build(candidate.constructor, dict(candidate.arguments), key=model_key)
-    model, history = _train(model, candidate, plan, unfinished, mesh, progress, key=fit_key)
+    callback = None if candidate.callback is None else candidate.callback()
+    model, history = _train(model, candidate, callback, plan, unfinished, mesh, progress, key=fit_key)
     metrics: dict[str, Any] = {}
     if history.stopped == "finished":
         model = freeze_basis(model, plan.x_train, mesh=mesh)
@@ -150,6 +151,8 @@ def _train_and_evaluate(
         "commit": commit(),
         "device": "{devices} × {kind}".format(**device()),
     }
+    if isinstance(callback, ResumableCallback):
+        result["callback"] = callback.state()
     if plan.checkpoints:
         notes = {"experiment": plan.name, "model": name, "seed": seed, "settings": dict(plan.settings)}
         checkpoint.save(stem.with_suffix(".ckpt"), model, notes)
@@ -161,6 +164,7 @@ def _train_and_evaluate(
 def _train(
     model: Autoencoder,
     candidate: Candidate,
+    callback: Callback | None,
     plan: Plan,
     folder: Path,
     mesh: Mesh | None,
@@ -180,7 +184,7 @@ def _train(
         batch_size=candidate.batch_size or plan.batch_size,
         num_steps=plan.num_steps,
         key=key,
-        callback=None if candidate.callback is None else candidate.callback(),
+        callback=callback,
         checkpoints=Checkpoints(folder, every=every, keep=2) if every < plan.num_steps else None,
         mesh=mesh,
         progress=progress,
