@@ -14,6 +14,8 @@ import shutil
 import sys
 import tempfile
 import time
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import nbformat
@@ -111,8 +113,10 @@ def put_posters(nb: NotebookNode) -> None:
     states = nb.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     for output in filter(_is_widget, _outputs(nb)):
         kept = states.get(output.data.pop(WIDGET_VIEW)["model_id"], {})
-        buffers = {each["path"][0]: base64.b64decode(each["data"]) for each in kept.get("buffers", [])}
-        state = {**kept.get("state", {}), **buffers}
+        state = kept.get("state", {})
+        for buffer in kept.get("buffers", []):
+            *path, name = buffer["path"]
+            reduce(getitem, path, state)[name] = base64.b64decode(buffer["data"])
         if "_widget" in state:
             output.data["image/png"] = base64.b64encode(poster(card.element(state))).decode()
 
