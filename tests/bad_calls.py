@@ -808,7 +808,21 @@ VIEWS = {
             [*map(Bad, ([], [4.0], [NAN], 3, [[1.0]], [0.0] * 17)), Bad("a", TypeError), Bad([None], TypeError)],
         ),
     ),
-    "widgets.densities.kernel_density": row(widgets.kernel_density, points=(POINTS, rows(POINTS, "points"))),
+    "widgets.density.density": row(
+        widgets.density,
+        points=(POINTS[:, :2], rows(POINTS[:, :2], "points")),
+        bandwidth=(None, number(0.0, -1.0, NAN, INF)[1:]),  # all but None
+    ),
+    "widgets.density.bandwidth_surface": row(
+        widgets.bandwidth_surface, latent_size=(2, count(1, Bad(201))), num_centres=(60, count(50, Bad(50_001)))
+    ),
+    "widgets.collapse_map.collapse_map": row(
+        widgets.collapse_map,
+        record=(
+            experiments.shipped_record("collapse_map_16"),
+            [*(Bad(v, TypeError, "record") for v in ("abc", 3, object(), [])), Bad({}, says="no record")],
+        ),
+    ),
     "widgets.batch_truncation.batch_truncation": row(
         widgets.batch_truncation,
         latent_size=(4, count(1, Bad(HUGE, says="GB"))),

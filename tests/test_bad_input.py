@@ -51,9 +51,12 @@ RESULTS = {
     "gaussian.DiagonalGaussian",
     "gaussian.PointMass",
     "training.run.History",
+    "widgets.batch_truncation.BatchTruncation",
     "widgets.explorer.Explorer",
+    "widgets.kl.KL",
     "widgets.latent_plane.LatentPlane",
     "widgets.steered_training.Playground",
+    "widgets.truncated_svd.TruncatedSVD",
 }
 
 # ---- every public callable

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 import vrrae_lab as vl
 from vrrae_lab.widgets.card import Card
 
@@ -11,4 +13,12 @@ def _explore() -> Card:
     return vl.widgets.explore(model, vl.data.digits("train", 200))
 
 
-WIDGETS: dict[str, Callable[[], Card]] = {"kl": vl.widgets.kl}
+def _density() -> Card:
+    return vl.widgets.density(np.random.default_rng(0).normal(size=(12, 2)))
+
+
+WIDGETS: dict[str, Callable[[], Card]] = {
+    "bandwidth_surface": vl.widgets.bandwidth_surface,
+    "density": _density,
+    "kl": vl.widgets.kl,
+}

@@ -1,7 +1,8 @@
 """Interactive explorers for notebooks; each function returns a widget and displays nothing by itself."""
 
 from vrrae_lab.widgets.batch_truncation import BatchTruncation, batch_truncation
-from vrrae_lab.widgets.densities import avae_bandwidth, kernel_density
+from vrrae_lab.widgets.collapse_map import collapse_map
+from vrrae_lab.widgets.density import bandwidth_surface, density
 from vrrae_lab.widgets.diagram import diagram
 from vrrae_lab.widgets.explorer import Explorer, explore
 from vrrae_lab.widgets.export import export_html
@@ -24,12 +25,13 @@ __all__ = [
     "SliderPicture",
     "TruncatedSVD",
     "View",
-    "avae_bandwidth",
+    "bandwidth_surface",
     "batch_truncation",
+    "collapse_map",
+    "density",
     "diagram",
     "explore",
     "export_html",
-    "kernel_density",
     "kl",
     "latent_plane",
     "linear_collapse",

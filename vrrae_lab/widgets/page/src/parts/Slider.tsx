@@ -51,7 +51,10 @@ export function Slider({
         data-lm-suppress-shortcuts="true"
         onInput={(event) => {
           const found = from(Number(event.currentTarget.value));
-          onInput(logarithmic ? Number(found.toPrecision(2)) : step ? Number(found.toFixed(10)) : found);
+          const rough = Number(found.toPrecision(2));
+          // two digits where they tell it from the value before, so that no key press is lost
+          const round = rough === value ? Number(found.toPrecision(3)) : rough;
+          onInput(logarithmic ? round : step ? Number(found.toFixed(10)) : found);
         }}
       />
     </label>

@@ -2,11 +2,17 @@
 import type { FunctionComponent } from "preact";
 import type { Host } from "../host";
 import { BatchTruncation } from "./batch_truncation";
+import { BandwidthSurface } from "./bandwidth_surface";
+import { CollapseMap } from "./collapse_map";
+import { Density } from "./density";
 import { KL } from "./kl";
 import { TruncatedSVD } from "./truncated_svd";
 
 export const WIDGETS: Record<string, FunctionComponent<{ host: Host }>> = {
   batch_truncation: BatchTruncation,
+  bandwidth_surface: BandwidthSurface,
+  collapse_map: CollapseMap,
+  density: Density,
   kl: KL,
   truncated_svd: TruncatedSVD,
 };
