@@ -756,47 +756,17 @@ VIEWS = {
         x=([1.0, 2.0], [Bad([2.0, 1.0]), Bad([0.0, 1.0]), Bad([1.0], says="x")]),
         y=(list(range(12)), [Bad([1.0])]),
     ),
-    "figures.diagram.flow": row(
-        figures.flow,
-        stages=(
-            [figures.Stage("a")],
-            [
-                Bad([], says="no stages"),
-                Bad(["a"], says="no Stage"),
-                Bad([figures.Stage("a", kind="b")], says="no Stage"),
-            ],
-        ),
-        description=("d", []),
-    ),
-    "widgets.diagram.diagram": row(
-        widgets.diagram,
-        models=(
-            {"a": FROZEN},
-            [*BY_NAME, Bad({}), Bad({"a": VRRAE}, says="a takes"), Bad({"a": None}, TypeError, "model")],
-        ),
-        data=(DIGITS, DATA),
-    ),
     "widgets.explorer.explore": row(
         widgets.explore,
         model=(FROZEN, [*MODEL, Bad(VRRAE)]),
         data=(DIGITS, DATA),
         other=(None, [b._replace(says="model") for b in MODEL[1:]]),
-        num_sliders=(2, count()),
     ),
     "widgets.export.export_html": row(
         widgets.export_html,
-        model=(FROZEN, [*MODEL, Bad(VRRAE)]),
-        data=(DIGITS, DATA),
+        what=(FROZEN, [*WRONG, Bad((), says="0 models"), Bad(VRRAE, says="model"), Bad(FROZEN, TypeError, "VRRAE")]),
+        data=(DIGITS, [Bad(None), *DATA[1:]]),
         path=("nowhere/x.html", PATH),
-        num_coefficients=(2, count(2)),
-        side=(3, count(2)),
-    ),
-    "widgets.latent_plane.latent_plane": row(
-        widgets.latent_plane,
-        model=(FROZEN, [*MODEL, Bad(VRRAE)]),
-        data=(DIGITS, DATA),
-        key=(K, KEY),
-        path=(None, DATA[1:]),
     ),
     "widgets.truncated_svd.truncated_svd": row(widgets.truncated_svd, data=(None, DATA[1:]), key=(K, KEY)),
     "widgets.kl.kl": row(

@@ -1,6 +1,5 @@
 """What several test modules need."""
 
-import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from PIL import Image
 
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import Bumps, comparison
 from vrrae_lab.models import constructors
-from vrrae_lab.widgets.pixel_canvas import PixelCanvas
 
 
 def shared_data() -> Path:
@@ -42,14 +39,6 @@ def kernels_compile_quickly() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XLA_FLAGS", f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0")
         yield
-
-
-def shown(picture: Any) -> np.ndarray:
-    """What a picture of our widgets shows, canvas or PNG, as RGB; of a magnified PNG each square as one pixel."""
-    if isinstance(picture, PixelCanvas):
-        return np.frombuffer(picture.value, np.uint8).reshape(*picture.shape, 4)[..., :3]
-    pixels = np.asarray(Image.open(io.BytesIO(picture.value)))
-    return pixels[:: picture._magnify, :: picture._magnify]
 
 
 def synthetic_images(

@@ -54,7 +54,6 @@ RESULTS = {
     "widgets.batch_truncation.BatchTruncation",
     "widgets.explorer.Explorer",
     "widgets.kl.KL",
-    "widgets.latent_plane.LatentPlane",
     "widgets.steered_training.Playground",
     "widgets.truncated_svd.TruncatedSVD",
 }

@@ -346,7 +346,7 @@ def test_full_disk_names_the_file_and_leaves_what_was_there(model: models.Autoen
         "figure.html": lambda: write_text(tmp_path / "figure.html", 9000 * "β"),
         "model.ckpt": lambda: checkpoint.save(tmp_path / "model.ckpt", model, {"text": 5000 * "a"}),
         "step-000000004.ckpt": lambda: Checkpoints(tmp_path).save(4, {"a": np.zeros(5000)}, SETTINGS, NOTES),
-        "page.html": lambda: export_html(model, images, tmp_path / "page.html", side=2, num_coefficients=2),
+        "page.html": lambda: export_html(model, images, tmp_path / "page.html"),
         "train-images.npy": lambda: cache.write(tmp_path, "train", many.shape, [(many, np.arange(400))], {}),
     }
     for name, write in writers.items():

@@ -72,12 +72,19 @@ def test_a_widget_shows_itself_in_a_line_without_an_address():
 
 
 def test_an_element_holds_the_state_and_nothing_that_ends_it_early():
-    state = {"_widget": "kl", "message": "</script><b>", "_esm": "code", "_model_name": "x", "_weights": b"\0\1"}
+    state = {
+        "_widget": "kl",
+        "message": "</script><b>",
+        "_esm": "code",
+        "_model_name": "x",
+        "_parts": [{"weights": b"\0\1"}],
+    }
     text = card.element(state)
     content = re.fullmatch(r"<div><script [^>]*>([^<]*)</script></div>", text)
     assert json.loads(content[1]) == {
-        "state": {"_widget": "kl", "message": "</script><b>"},
-        "bytes": {"_weights": "AAE="},
+        "_widget": "kl",
+        "message": "</script><b>",
+        "_parts": [{"weights": {"base64": "AAE="}}],
     }
 
 

@@ -15,27 +15,18 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 BEGIN = """
 import jax
 import vrrae_lab as vl
-digits, bumps = vl.data.digits(), vl.data.bumps(image_size=32)
-models = {n: vl.checkpoint.load(vl.checkpoint.shipped(f"digits_{n.lower()}"))[0] for n in ("VAE", "RRAE", "VRRAE")}
-bumps_model, _ = vl.checkpoint.load(vl.checkpoint.shipped("bumps_vrrae"))
+digits = vl.data.digits()
+models = {n: vl.checkpoint.load(vl.checkpoint.shipped(f"digits_{n.lower()}"))[0] for n in ("VAE", "VRRAE")}
 """
 # picture: what shows it
 CELLS = {
-    "diagram": """
-widget = vl.widgets.diagram(models, digits)
-widget.sliders[0].value, widget.sliders[1].value = "VRRAE", 4
-widget""",
+    "explore": """
+vl.widgets.explore(models["VRRAE"], digits, other=models["VAE"])""",
     "playground": """
 widget = vl.widgets.playground("digits", key=jax.random.key(0))
 widget.scenario.value = "make the VAE collapse"
 for _ in range(60):
     widget.step(10)
-widget""",
-    "latent_plane": """
-widget = vl.widgets.latent_plane(
-    bumps_model, bumps, path=vl.data.bumps_diagonal(image_size=32), key=jax.random.key(0)
-)
-widget.grid.value = True
 widget""",
 }
 
@@ -53,7 +44,7 @@ def main() -> None:
             page.wait_for_timeout(2000)
             for number, name in enumerate(CELLS):
                 output = page.locator(".jp-OutputArea-output").nth(number)
-                output.locator(".jupyter-widgets").first.wait_for()  # not a widget's description as text
+                output.locator(".vrrae-lab, .jupyter-widgets").first.wait_for()  # not a widget's description as text
                 output.scroll_into_view_if_needed()
                 page.wait_for_timeout(500)
                 _without_margin(output.screenshot()).save(DOCS / f"{name}.png", optimize=True)

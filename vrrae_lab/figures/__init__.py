@@ -4,15 +4,12 @@ Colours come from the Okabe–Ito palette and the cividis map, which colour-blin
 """
 
 from vrrae_lab.figures.charts import bars, heat_maps, latent_plane, lines, seed_strip, sweep_lines, training_curves
-from vrrae_lab.figures.diagram import Stage, flow
 from vrrae_lab.figures.pictures import image_grid, png, tile, to_pixels
 from vrrae_lab.figures.style import PALETTE
 
 __all__ = [
     "PALETTE",
-    "Stage",
     "bars",
-    "flow",
     "heat_maps",
     "image_grid",
     "latent_plane",

@@ -3,11 +3,9 @@
 from vrrae_lab.widgets.batch_truncation import BatchTruncation, batch_truncation
 from vrrae_lab.widgets.collapse_map import collapse_map
 from vrrae_lab.widgets.density import bandwidth_surface, density
-from vrrae_lab.widgets.diagram import diagram
 from vrrae_lab.widgets.explorer import Explorer, explore
 from vrrae_lab.widgets.export import export_html
 from vrrae_lab.widgets.kl import KL, kl
-from vrrae_lab.widgets.latent_plane import LatentPlane, latent_plane
 from vrrae_lab.widgets.linear_collapse import linear_collapse
 from vrrae_lab.widgets.playground import playground
 from vrrae_lab.widgets.slider_picture import SliderPicture, View
@@ -20,7 +18,6 @@ __all__ = [
     "Diverged",
     "Explorer",
     "KL",
-    "LatentPlane",
     "Playground",
     "SliderPicture",
     "TruncatedSVD",
@@ -29,11 +26,9 @@ __all__ = [
     "batch_truncation",
     "collapse_map",
     "density",
-    "diagram",
     "explore",
     "export_html",
     "kl",
-    "latent_plane",
     "linear_collapse",
     "playground",
     "sweep",

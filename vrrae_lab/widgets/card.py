@@ -39,13 +39,12 @@ def element(state: Mapping[str, Any]) -> str:
         state: the values of its traits.
     """
     ours = {name: value for name, value in state.items() if not name.startswith(NOT_THE_PAGE)}
-    raw = {name: bytes(value) for name, value in ours.items() if isinstance(value, bytes | memoryview)}
-    content = {
-        "state": {name: value for name, value in ours.items() if name not in raw},
-        "bytes": {name: base64.b64encode(value).decode() for name, value in raw.items()},
-    }
-    text = json.dumps(content, allow_nan=False).replace("<", "\\u003c")
+    text = json.dumps(ours, allow_nan=False, default=_as_text).replace("<", "\\u003c")
     return f'<div><script type="application/json" class="vrrae-lab-state">{text}</script></div>'
+
+
+def _as_text(value: bytes | memoryview) -> dict[str, str]:
+    return {"base64": base64.b64encode(value).decode()}
 
 
 def document(title: str, elements: Sequence[str]) -> str:

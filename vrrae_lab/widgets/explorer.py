@@ -1,188 +1,301 @@
-"""Sliders over the coefficients of one trained model or two, with the decoded image, and images to encode."""
+"""A latent space to take hold of: one model or two, their coefficients, and what they decode, all in one card."""
 
-import math
-from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import ipywidgets
 import jax
 import numpy as np
+import traitlets
+from jaxtyping import Float, Shaped
 
-from vrrae_lab.checks import check_at_least
-from vrrae_lab.data.dataset import Dataset
-from vrrae_lab.models import Autoencoder, check_frozen
-from vrrae_lab.widgets.coefficient_panel import CoefficientPanel
-from vrrae_lab.widgets.coefficients import Coefficients, State
-from vrrae_lab.widgets.error_line import ErrorLine
-from vrrae_lab.widgets.image_source import ImageSource, Source
-from vrrae_lab.widgets.side_by_side import SideBySide
+from vrrae_lab import density, metrics
+from vrrae_lab import explore as latent
+from vrrae_lab.bottlenecks import LowRank, VariationalLowRank
+from vrrae_lab.checks import as_numbers
+from vrrae_lab.data.dataset import Dataset, check_data
+from vrrae_lab.gaussian import DiagonalGaussian
+from vrrae_lab.models import Autoencoder, check_frozen, in_batches
+from vrrae_lab.widgets.card import Card, as_bytes, look
+from vrrae_lab.widgets.weights import FAMILIES, PageCannotRun, Precision, page_model
 
-MOST_UNDONE = 100
-PLAY_STEPS, PLAY_MILLISECONDS = 60, 100  # of one swing to and fro
-PLAY_REACH = 2.0  # in spreads
+MOST_IMAGES = 2000
+MOST_BYTES = 2_000_000  # of thumbnails
+MOST_CLASSES = 10
+NUM_SAMPLES, NUM_COMPONENTS = 480, 10
+NAMES = {
+    "adaptive_rrae": "RRAE",
+    "adaptive_vrrae": "VRRAE",
+    "beta_tcvae": "β-TCVAE",
+    "contractive_ae": "contractive AE",
+    "long_ae": "long AE",
+    "lorae": "LoRAE",
+    "rrae_vae": "RRAE+VAE",
+    "sparse_ae": "sparse AE",
+    "vae_identity": "VAE (f = I)",
+}
+MODES = ("posterior", "prior", "mixture", "kernel density")
+
+Image = Float[np.ndarray, "height width channels"]
 
 
-class Snapshot(NamedTuple):
-    """All that undo brings back: what was encoded, and the state of each model."""
-
-    source: Source | None
-    states: tuple[State, ...]
-
-
-class Explorer(ipywidgets.VBox):
-    """What `explore` returns.
+class Explorer(Card):
+    """What `explore` returns: what is moved in the page is read here, and what is set here shows there.
 
     Attributes:
-        panels: one for each model, with its sliders and its picture.
-        sliders: of the first model, the page that is shown; its noise, if any, is the last.
-        noise: of the first model; None for a deterministic one.
-        rank: the first model's slider of how many coefficients are decoded.
-        image: what the first model decodes, a `picture`.
-        caption: words that belong to it.
-        source: where images to encode come from: a number, a file, a drawing.
-        play: swings the coefficient that was moved last to and fro.
-        message: errors are shown here, as a notebook would swallow them.
+        z: the first model's coefficients, in its own order and units.
+        other_z: the second model's; empty where there is none.
+        rank: how many of the first model's coefficients are decoded, by falling spread; the others are held at their
+            mean.
+        other_rank: likewise for the second.
+        image: number of the image that was picked, in `data`; −1 for none, as after a drawing.
+        mode: where coefficients come from: "posterior", those of an image; "prior", "mixture" or "kernel density",
+            samples of $\\mathcal{N}(0, I)$ or of a density fitted to the posterior means.
+        data: the images to pick from, as floats; at most 2,000, evenly spread over those given.
+        models: the one model, or both.
+        cannot_run: for each of them, why the page has to ask the kernel for what it decodes; empty where it need not.
     """
 
-    def __init__(self, models: Sequence[Coefficients], data: Dataset, num_sliders: int, fallback: bool) -> None:
-        """Made by `explore`; draws, so that all is compiled before the first slider moves.
+    z = traitlets.Any().tag(sync=True)
+    other_z = traitlets.Any().tag(sync=True)
+    rank = traitlets.Int().tag(sync=True)
+    other_rank = traitlets.Int().tag(sync=True)
+    image = traitlets.Int(-1).tag(sync=True)
+    mode = traitlets.Enum(MODES, MODES[0]).tag(sync=True)
+    _data = traitlets.Dict().tag(sync=True)
+    _parts: Any = traitlets.List().tag(sync=True)
+    _samples: Any = traitlets.List().tag(sync=True)  # of each model, from when they are first asked for
 
-        Args:
-            models: one or two.
-            data: images to pick from.
-            num_sliders: how many coefficients make a page.
-            fallback: whether to do without canvases.
+    def __init__(self, models: list[Autoencoder], data: Dataset, *, precision: Precision = "float32") -> None:
+        """Made by `explore`, and by `export_html` with weights of another precision.
+
+        Raises:
+            ValueError: if a model is not frozen or has diverged, or the images do not fit it.
         """
-        self.message = ErrorLine()
-        titles = ["first model", "second model"] if len(models) > 1 else [""]
-        self.panels = []
-        for title, coefficients in zip(titles, models, strict=True):
-            pictures = SideBySide(data.shape, data.value_range, fallback)
-            panel = CoefficientPanel(coefficients, pictures, num_sliders, title, self._moved, self.message)
-            self.panels.append(panel)
-        first = self._swung = self.panels[0]
-        self.noise, self.rank, self.image, self.caption = first.noise, first.rank, first.image, first.caption
-        self.sliders = [*first.sliders, *([] if first.noise is None else [first.noise])]
-        self.source = ImageSource(data, self._encode, self.message, fallback)
-        self._key = jax.random.key(0)  # the same draws in every kernel
-        self._past: list[Snapshot] = []
-        self._step: Hashable = None
-        self._now = self._start = Snapshot(None, tuple(panel.state for panel in self.panels))
-        side_by_side = ipywidgets.HBox(self.panels, layout=ipywidgets.Layout(flex_flow="row wrap"))
-        super().__init__([side_by_side, self._buttons(), self.message, self.source])
-        for coefficients in models:  # one image alone is another program than the batches that were measured
-            coefficients.encode(np.zeros(data.shape, np.float32))
-        self._show(self._start)
-
-    def reset(self) -> None:
-        """Put everything back to where it started; this too can be undone."""
-        if self.source.pad is not None:
-            self.source.pad.picture = ""
-        self._go(self._start)
-
-    def random(self) -> None:
-        """Draw every coefficient from the standard normal distribution, in spreads."""
-        self._key, key = jax.random.split(self._key)
-        longest = max(len(panel.coefficients) for panel in self.panels)
-        draw = np.asarray(jax.random.normal(key, (longest,)), float)
-        self._go(self._at(None, [draw[: len(panel.coefficients)] for panel in self.panels]))
-
-    def undo(self) -> None:
-        """Go back by one step; all moves of one slider in a row are one step."""
-        if self._past:
-            self._show(self._past[-1])
-            self._past.pop()
-            self._step = None
-            self._undo.disabled = not self._past
-
-    def _buttons(self) -> ipywidgets.HBox:
-        def button(name: str, tooltip: str, action: Any) -> ipywidgets.Button:
-            made = ipywidgets.Button(description=name, tooltip=tooltip, layout={"width": "90px"})
-            made.on_click(self.message.watch(lambda _: action()))
-            return made
-
-        self._undo = button("undo", "back to before the last step", self.undo)
-        self._undo.disabled = True
-        self.play = ipywidgets.Play(max=PLAY_STEPS - 1, interval=PLAY_MILLISECONDS, show_repeat=False)
-        self.play.set_trait("repeat" if self.play.has_trait("repeat") else "_repeat", True)  # 7 has the second name
-        self.play.observe(self.message.watch(lambda change: self._swing(change.new)), names="value")
-        self._playing = ipywidgets.HTML()
-        reset = button("reset", "everything back to where it started", self.reset)
-        random = button("random", "every coefficient from the standard normal, in spreads", self.random)
-        return ipywidgets.HBox(
-            [reset, random, self._undo, self._playing, self.play], layout=ipywidgets.Layout(flex_flow="row wrap")
+        self.models, self.data = models, _shown(data)
+        self._encoded = [_Encoded(model, self.data) for model in models]
+        first, *others = self._encoded
+        described = [each.for_page(precision) for each in self._encoded]
+        names = " and ".join(each["name"] for each in described)
+        self.cannot_run = [each.problem for each in self._encoded]
+        super().__init__(
+            "explore",
+            f"{names} · {data.name}",
+            z=first.means[0].tolist(),
+            other_z=others[0].means[0].tolist() if others else [],
+            rank=len(first.order),
+            other_rank=len(others[0].order) if others else 0,
+            image=0,
+            _data=_for_page(self.data, len(data)),
+            _parts=described,
         )
+        self.on_msg(lambda _, content, buffers: self.guarded(self._answer)(content, buffers))
 
-    def _swing(self, time: int) -> None:
-        if time:  # stopping puts the time to 0, and the coefficient should stay where it is
-            self._swung.move(self._swung.active, PLAY_REACH * math.sin(2 * math.pi * time / PLAY_STEPS))
+    @property
+    def decoded(self) -> Image:
+        """What the first model draws now."""
+        return self._decode(0, self.z, self.rank)
 
-    def _moved(self, panel: CoefficientPanel, state: State, what: Hashable) -> None:
-        number = self.panels.index(panel)
-        self._swung = panel
-        states = (*self._now.states[:number], state, *self._now.states[number + 1 :])
-        self._go(self._now._replace(states=states), (number, what))
+    @property
+    def other_decoded(self) -> Image:
+        """What the second model draws now.
 
-    def _encode(self, source: Source) -> None:
-        self._go(self._at(source, [panel.coefficients.encode(source.x) for panel in self.panels]))
+        Raises:
+            ValueError: if there is none.
+        """
+        if len(self.models) < 2:
+            raise ValueError("there is no second model: give one as other=")
+        return self._decode(1, self.other_z, self.other_rank)
 
-    def _at(self, source: Source | None, positions: Sequence[np.ndarray]) -> Snapshot:
-        """These positions, at the rank and the noise of now."""
-        pairs = zip(self._now.states, positions, strict=True)
-        return Snapshot(source, tuple(state._replace(position=position) for state, position in pairs))
+    def fit_samples(self) -> None:
+        """Fit the densities that samples are drawn from, unless that has been done; the page asks for it."""
+        if not self._samples:
+            self._samples = [each.samples() for each in self._encoded]
 
-    def _go(self, snapshot: Snapshot, step: Hashable = None) -> None:
-        """Show something else, to be undone as one with what was shown before in the same step."""
-        before = self._now
-        self._show(snapshot)
-        if step is None or step != self._step:
-            self._past = [*self._past, before][-MOST_UNDONE:]
-        self._step = step
-        self._undo.disabled = False
+    def _decode(self, number: int, z: list[float], rank: int) -> Image:
+        encoded = self._encoded[number]
+        kept = encoded.middle.copy()
+        kept[encoded.order[:rank]] = np.asarray(z, np.float32)[encoded.order[:rank]]
+        return np.asarray(self.models[number].decode(kept[None]))[0]
 
-    def _show(self, snapshot: Snapshot) -> None:
-        """Decode first: if that fails, nothing has changed."""
-        pairs = list(zip(self.panels, snapshot.states, strict=True))
-        decoded = [panel.coefficients.decode(state) for panel, state in pairs]
-        for (panel, state), image in zip(pairs, decoded, strict=True):
-            panel.show(state, image, snapshot.source)
-        self._now = snapshot
-        self._playing.value = f"play {self._swung.coefficients.name(self._swung.active)}{self._whose()}"
+    @traitlets.validate("z", "other_z")
+    def _check_z(self, proposal: Any) -> list[float]:
+        name = proposal["trait"].name
+        values = as_numbers(name, proposal["value"])
+        number = int(name == "other_z")
+        size = len(self._encoded[number].order) if number < len(self._encoded) else 0
+        if values.shape != (size,) or not np.isfinite(values).all():
+            raise ValueError(f"{name} = {proposal['value']}: give {size} finite numbers, one for each coefficient")
+        return values.tolist()
 
-    def _whose(self) -> str:
-        return "" if len(self.panels) == 1 else f" of the {self._swung.title}"
+    @traitlets.validate("rank", "other_rank")
+    def _check_rank(self, proposal: Any) -> int:
+        number, value = int(proposal["trait"].name == "other_rank"), proposal["value"]
+        size = len(self._encoded[number].order) if number < len(self._encoded) else 0
+        if not min(1, size) <= value <= size:
+            raise ValueError(f"{proposal['trait'].name} = {value}: use 1 to {size}, the model's coefficients")
+        return value
+
+    @traitlets.validate("image")
+    def _check_image(self, proposal: Any) -> int:
+        if not -1 <= proposal["value"] < len(self.data):
+            raise ValueError(f"image = {proposal['value']}: use 0 to {len(self.data) - 1}, or -1 for none")
+        return proposal["value"]
+
+    @traitlets.observe("image")
+    def _encode_image(self, change: Any) -> None:
+        # what the page picks it encodes itself, and may have moved since
+        if change.new >= 0 and "image" not in self._property_lock:
+            self.z = self._encoded[0].means[change.new]
+            if len(self.models) > 1:
+                self.other_z = self._encoded[1].means[change.new]
+
+    @traitlets.observe("mode")
+    def _fit_for_mode(self, change: Any) -> None:
+        if change.new in MODES[2:]:
+            self.guarded(self.fit_samples)()
+
+    def _answer(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
+        """Compute for a page that cannot run a model by itself."""
+        model, values = self.models[content["model"]], np.frombuffer(buffers[0], "<f4")
+        if content["do"] == "decode":
+            found = [model.decode(values[None])]
+        else:
+            posterior = model.encode(values.reshape(1, *model.shape))
+            found = [posterior.mean, *_deviations(posterior)]
+        self.send({"id": content["id"]}, [as_bytes(np.asarray(each)) for each in found])
 
 
-def explore(
-    model: Autoencoder,
-    data: Dataset,
-    *,
-    other: Autoencoder | None = None,
-    num_sliders: int = 8,
-    fallback: bool = False,
-) -> Explorer:
-    """Sliders over a model's coefficients, and over those of an image once it is encoded.
+class _Encoded:
+    """A model's coefficients over a data set."""
 
-    The middle of each slider is the mean of that coefficient over the data, and one unit is its standard deviation,
-    its *spread*. The sliders come in pages, by falling spread. The rank is how many coefficients are decoded, in that
-    order; the others are held at their mean. The slider of noise adds so much of the posterior's standard deviation,
-    averaged over the data, times one draw that stays the same while the sliders move.
+    def __init__(self, model: Autoencoder, data: Dataset) -> None:
+        check_frozen(model)
+        self.problem = ""  # why the page cannot run it
+        self.model, posterior = model, in_batches(model.encode, data.x)
+        self.means: Float[np.ndarray, "count rank"] = np.asarray(posterior.mean, np.float32)
+        if not np.isfinite(self.means).all():
+            raise ValueError(
+                f"the coefficients of {data.name} contain NaN or infinity: the model has diverged, or the images "
+                "contain them"
+            )
+        self.deviations = _deviations(posterior)
+        self.kl = metrics.kl_per_coefficient(posterior)
+        self.middle, self.spread = self.means.mean(axis=0), self.means.std(axis=0)
+        self.order = np.argsort(-self.spread, kind="stable")
 
-    An image of the data, a PNG or JPEG, or a drawing is encoded to its posterior mean, which the sliders then change.
+    def for_page(self, precision: Precision) -> dict[str, Any]:
+        """All that the page needs of it."""
+        name = model_name(self.model)
+        try:
+            spec, weights = page_model(self.model, name=name, precision=precision)
+        except PageCannotRun as error:  # the page will ask this side
+            spec, weights, self.problem = None, b"", str(error)
+        return {
+            "name": name,
+            "family": FAMILIES.get(type(self.model.bottleneck), "ae"),
+            "rank": len(self.order),
+            "latentSize": getattr(self.model.encoder, "latent_size", 0),
+            "svd": isinstance(self.model.bottleneck, LowRank | VariationalLowRank),
+            "spec": spec,
+            "weights": weights,
+            "means": as_bytes(self.means),
+            "deviations": as_bytes(self.deviations[0]) if self.deviations else None,
+            "middle": self.middle.tolist(),
+            "spread": self.spread.tolist(),
+            "order": self.order.tolist(),
+            "kl": self.kl,
+        }
+
+    def samples(self) -> dict[str, Any]:
+        """Samples of a mixture fitted to the means, and the bandwidth of kernels on them."""
+        components = min(NUM_COMPONENTS, len(self.means))
+        z = latent.sample_mixture(self.means, NUM_SAMPLES, num_components=components, key=jax.random.key(0))
+        return {"mixture": as_bytes(z), "bandwidth": float(density.silverman(self.means))}
+
+
+def model_name(model: Autoencoder) -> str:
+    """What readers call it."""
+    if model.recipe is None:
+        return "model"
+    name = model.recipe.constructor
+    return NAMES.get(name, name.upper().replace("_", " "))
+
+
+def _deviations(posterior: Any) -> list[Float[np.ndarray, "count rank"]]:
+    """The posteriors' standard deviations; none of point masses."""
+    return [np.asarray(posterior.standard_deviation)] if isinstance(posterior, DiagonalGaussian) else []
+
+
+def _shown(data: Dataset) -> Dataset:
+    """At most 2,000 images and 2 MB of thumbnails, evenly spread over the set, as floats."""
+    count = max(1, min(len(data), MOST_IMAGES, MOST_BYTES // data.x[0].size))
+    numbers = np.linspace(0, len(data) - 1, count).astype(int)
+    labels = None if data.labels is None else data.labels[numbers]
+    return Dataset(data.name, data.x[numbers], labels, data.offset, data.scale).as_floats()
+
+
+def _for_page(data: Dataset, total: int) -> dict[str, Any]:
+    """The images in as many shades as there is room for, their classes, and how they are to be seen."""
+    low, high = data.value_range
+    shades = np.uint16 if 2 * data.x.size <= MOST_BYTES else np.uint8
+    unit = (data.x - low) / ((high - low) or 1.0)
+    black, white = black_and_white(data)
+    labels, classes = _classes(data.labels, len(data))
+    return {
+        "name": data.name,
+        "total": total,
+        "shape": list(data.shape),
+        "images": as_bytes(np.round(unit * np.iinfo(shades).max), shades),
+        "labels": None if labels is None else as_bytes(labels, np.int32),
+        "classes": classes,
+        "look": look(data),
+        "black": black,
+        "white": white,
+    }
+
+
+def _classes(labels: Shaped[np.ndarray, "count ..."] | None, count: int) -> tuple[np.ndarray | None, list[str]]:
+    """The class of each image, from 0, and their names, if that is what the labels are."""
+    if labels is None or labels.shape != (count,) or labels.dtype.kind not in "biuUS":
+        return None, []
+    names, index = np.unique(labels, return_inverse=True)
+    return (index, [str(name) for name in names]) if len(names) <= MOST_CLASSES else (None, [])
+
+
+def black_and_white(data: Dataset) -> tuple[float, float]:
+    """The values that black and white have in data of this scaling.
+
+    In the units of the source black is 0, and white is 1 or, in data that were divided by their largest value, that
+    value. Where the images do not lie between the two, black and white are their extremes.
+    """
+    low, high = data.value_range
+    raw_low, raw_high = low * data.scale + data.offset, high * data.scale + data.offset
+    slack = 1e-5 * data.scale  # for the rounding of float32
+    for white in (1.0, data.scale):
+        if raw_low >= -slack and raw_high <= white + slack:
+            return -data.offset / data.scale, (white - data.offset) / data.scale
+    return low, high
+
+
+def explore(model: Autoencoder, data: Dataset, *, other: Autoencoder | None = None) -> Explorer:
+    r"""One linked lab over a model's coefficients, or over two models on the same image.
+
+    Drag a coefficient in the shape of its distribution, a place on the map of two of them, or the cut in the spectrum,
+    and the decoded image follows. Pick an image, draw one or drop a file: it is encoded, to its posterior mean. Sample
+    the prior, a Gaussian mixture or a kernel density; walk from one image to another. All this is computed in the page,
+    so it goes on without a kernel; a model that the page cannot run is asked here.
 
     Args:
         model: a frozen model.
-        data: the training data, for the means, the spreads and the range of colours.
-        other: a second frozen model, to be shown beside the first; both get the same images.
-        num_sliders: how many coefficients make a page.
-        fallback: whether to do without canvases, for pages where these do not appear: the pictures are PNGs then, and
-            there is no pad to draw on. So it is anyway where anywidget is not installed.
+        data: images to pick from, and to take means, spreads and the range of colours from.
+        other: a second frozen model, beside the first; both get the same images.
 
     Raises:
-        ValueError: if a model is not frozen, has diverged or takes other images, or `num_sliders` is below 1.
+        ValueError: if a model is not frozen, has diverged or takes other images.
+
+    Example:
+        >>> lab = vl.widgets.explore(model, vl.data.digits())
+        >>> lab.image, lab.rank = 12, 3  # the twelfth image from its three widest coefficients
+        >>> lab.z, lab.decoded.shape
     """
-    check_at_least(1, "num_sliders", num_sliders)
-    models = [model] if other is None else [model, other]
-    for each in models:
-        check_frozen(each)
-    return Explorer([Coefficients.of(each, data) for each in models], data, num_sliders, fallback)
+    check_data(data)
+    return Explorer([model] if other is None else [model, other], data)

@@ -29,13 +29,11 @@ function draw(host: Host, el: HTMLElement): () => void {
 // Without a kernel, in an exported page: each element holds the state of a widget that is drawn in its place. Bytes are
 // in base64.
 document.querySelectorAll<HTMLElement>("script.vrrae-lab-state").forEach((script) => {
-  const { state, bytes } = JSON.parse(script.textContent!) as {
-    state: Record<string, unknown>;
-    bytes: Record<string, string>;
-  };
-  for (const [name, text] of Object.entries(bytes)) {
-    state[name] = new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-  }
+  const state = JSON.parse(script.textContent!, (_, value) =>
+    typeof value?.base64 === "string"
+      ? new DataView(Uint8Array.from(atob(value.base64), (c) => c.charCodeAt(0)).buffer)
+      : value,
+  );
   draw(new Host(null, state), script.parentElement!);
   script.remove();
 });

@@ -80,7 +80,7 @@ export function densities(values: Float32Array, rank: number, reach: number): Fl
 }
 
 /** Where the first lobe's place begins. */
-const LEFT = 34;
+export const LEFT = 34;
 const shapes = new WeakMap<object, { key: string; path: string }>();
 const KL = { top: 18, lamp: 16, foot: 50 };
 

@@ -5,6 +5,7 @@ import { BatchTruncation } from "./batch_truncation";
 import { BandwidthSurface } from "./bandwidth_surface";
 import { CollapseMap } from "./collapse_map";
 import { Density } from "./density";
+import { Explore } from "./explore";
 import { KL } from "./kl";
 import { TruncatedSVD } from "./truncated_svd";
 
@@ -13,6 +14,7 @@ export const WIDGETS: Record<string, FunctionComponent<{ host: Host }>> = {
   bandwidth_surface: BandwidthSurface,
   collapse_map: CollapseMap,
   density: Density,
+  explore: Explore,
   kl: KL,
   truncated_svd: TruncatedSVD,
 };

@@ -1,0 +1,517 @@
+// The state of the lab: what is seen depends on these signals and on nothing else.
+import { batch, computed, effect, signal, untracked, type ReadonlySignal, type Signal } from "@preact/signals";
+import type { Host } from "../host";
+import { kl, type ModelSpec, type Posterior } from "../model";
+import type { Look } from "../parts/Image";
+import { still } from "../theme";
+import { inKernel, inPage, numbers, type Runner } from "./runner";
+
+/** A model as Python sends it; lists are in the model's own order. */
+interface Sent {
+  name: string;
+  family: string;
+  rank: number;
+  /** Length of the latent vector that an SVD cuts. */
+  latentSize: number;
+  svd: boolean;
+  spec: ModelSpec | null;
+  weights: DataView;
+  means: DataView;
+  deviations: DataView | null;
+  middle: number[];
+  spread: number[];
+  /** Coefficients by falling spread. */
+  order: number[];
+  /** Mean over the data, in nats; null for a deterministic model. */
+  kl: number[] | null;
+}
+
+export interface Data {
+  name: string;
+  /** How many images were given; fewer may be here. */
+  total: number;
+  shape: [number, number, number];
+  images: DataView;
+  labels: DataView | null;
+  classes: string[];
+  look: Look;
+  black: number;
+  white: number;
+}
+
+export type Mode = "posterior" | "prior" | "mixture" | "kernel density";
+type Point = [number, number];
+
+const AWAKE = 0.01; // variance of the means, Burda et al. 2015
+const EASE = 150; // milliseconds
+const SWING = 4; // seconds
+const MOST_UNDONE = 100;
+const NUM_SAMPLES = 120;
+const STOPS = 9;
+
+/** One model of the lab, and where it is. */
+export class Part {
+  readonly name: string;
+  readonly family: string;
+  readonly size: number;
+  readonly sent: Sent;
+  readonly runner: Runner;
+  readonly means: Float32Array;
+  readonly deviations: Float32Array | null;
+  /** All coefficients, as Python reads them, and on their way there. */
+  readonly z: Signal<number[]>;
+  readonly shown: Signal<number[]>;
+  /** How many are decoded. */
+  readonly rank: Signal<number>;
+  readonly pixels = signal<Float32Array | null>(null);
+  /** Of what was drawn or dropped. */
+  readonly encoded = signal<Posterior | null>(null);
+  readonly posterior: ReadonlySignal<Posterior | null>;
+  /** Of this image, in nats. */
+  readonly nats: ReadonlySignal<number | null>;
+  readonly error: ReadonlySignal<number | null>;
+
+  constructor(
+    readonly lab: Lab,
+    readonly number: number,
+    sent: Sent,
+  ) {
+    this.sent = sent;
+    [this.name, this.family, this.size] = [sent.name, sent.family, sent.rank];
+    this.runner = sent.spec ? inPage(sent.spec, sent.weights) : inKernel(lab.host, number);
+    this.means = numbers(sent.means);
+    this.deviations = sent.deviations && numbers(sent.deviations);
+    const prefix = number ? "other_" : "";
+    this.z = lab.host.trait<number[]>(`${prefix}z`);
+    this.rank = lab.host.trait<number>(`${prefix}rank`);
+    this.shown = signal(this.z.peek());
+    this.posterior = computed(() => {
+      const i = lab.image.value;
+      if (i < 0) return this.encoded.value;
+      const row = (all: Float32Array) => all.subarray(i * this.size, (i + 1) * this.size);
+      return { mean: row(this.means), deviation: this.deviations && row(this.deviations) };
+    });
+    this.nats = computed(() => {
+      const posterior = this.posterior.value;
+      return posterior?.deviation ? kl(posterior.mean, posterior.deviation).reduce((a, b) => a + b, 0) : null;
+    });
+    this.error = computed(() => relativeError(lab.original.value, this.pixels.value));
+  }
+
+  /** What lies between encoder and decoder. */
+  get way(): { svd: boolean; latentSize: number; sampled: boolean } {
+    return { svd: this.sent.svd, latentSize: this.sent.latentSize, sampled: this.deviations !== null };
+  }
+
+  awake(j: number): boolean {
+    return this.sent.spread[j] ** 2 > AWAKE;
+  }
+
+  /** The coefficients that reach the decoder: those cut off are at their mean. */
+  kept(z: ArrayLike<number>, rank = this.rank.value): Float32Array {
+    const kept = Float32Array.from(z);
+    for (const j of this.sent.order.slice(rank)) kept[j] = this.sent.middle[j];
+    return kept;
+  }
+
+  /** Two coefficients of every image. */
+  points(across: number, up: number): Float32Array {
+    const count = this.means.length / this.size;
+    return Float32Array.from(
+      { length: 2 * count },
+      (_, i) => this.means[Math.floor(i / 2) * this.size + (i % 2 ? up : across)],
+    );
+  }
+
+  mean(i: number): number[] {
+    return [...this.means.subarray(i * this.size, (i + 1) * this.size)];
+  }
+
+  /** `count` draws of where `mode` has coefficients, the same for the same `seed`. */
+  samples(mode: Mode, seed: number, count: number): number[][] {
+    const random = uniform(seed + 1);
+    const fitted = this.lab.fitted.value[this.number];
+    const prior = () => Array.from({ length: this.size }, () => normal(random));
+    if (mode === "prior") return Array.from({ length: count }, prior);
+    if (!fitted || mode === "posterior") return [];
+    if (mode === "mixture") {
+      const all = numbers(fitted.mixture);
+      const rows = all.length / this.size;
+      return Array.from({ length: count }, (_, i) => {
+        const row = (seed * count + i) % rows;
+        return [...all.subarray(row * this.size, (row + 1) * this.size)];
+      });
+    }
+    const points = this.means.length / this.size;
+    return Array.from({ length: count }, () =>
+      this.mean(Math.floor(random() * points)).map((m) => m + fitted.bandwidth * normal(random)),
+    );
+  }
+}
+
+/** What was painted on the map, and the coefficients along it. */
+interface Path {
+  points: Point[];
+  rows: number[][];
+}
+
+interface Snapshot {
+  image: number;
+  drawn: Float32Array | null;
+  encoded: (Posterior | null)[];
+  z: number[][];
+  rank: number[];
+  noise: number;
+}
+
+export class Lab {
+  readonly data: Data;
+  readonly count: number;
+  readonly labels: Int32Array | null;
+  readonly parts: Part[];
+  readonly image: Signal<number>;
+  readonly mode: Signal<Mode>;
+  readonly message: Signal<string>;
+  /** Of each model, once Python has fitted them. */
+  readonly fitted: Signal<{ mixture: DataView; bandwidth: number }[]>;
+  /** The model whose coefficients and map are shown. */
+  readonly hand = signal(0);
+  readonly drawn = signal<Float32Array | null>(null);
+  /** Changes when the pad is to be emptied. */
+  readonly sheet = signal(0);
+  readonly original: ReadonlySignal<Float32Array | null>;
+  /** What is being moved: a box of the strip. */
+  readonly lit = signal<"x" | "svd" | "z" | "noise" | "">("");
+  /** Whether it is one coefficient. */
+  readonly single = signal(false);
+  /** The coefficient that was moved last. */
+  readonly active = signal(0);
+  readonly noise = signal(0);
+  readonly seed = signal(0);
+  readonly playing = signal(false);
+  readonly past = signal<Snapshot[]>([]);
+  /** Ends of a walk, images by number; or a path that was painted, in the coefficients of its axes. */
+  readonly ends = signal<[number, number]>([0, 0]);
+  readonly path = signal<Path | null>(null);
+  /** Of each model; none while an image is what is shown. */
+  readonly samples: ReadonlySignal<number[][][]>;
+  private readonly images: Uint8Array | Uint16Array;
+  private readonly start: Snapshot;
+  private readonly undoes: (() => void)[] = [];
+  private step = "";
+  private awaited = false;
+  /** Who sets a state now: the finger, a button, or else Python. */
+  private who: "finger" | "button" | "" = "";
+
+  constructor(readonly host: Host) {
+    this.data = host.get<Data>("_data");
+    const { images, shape, labels } = this.data;
+    const size = shape[0] * shape[1] * shape[2];
+    this.image = host.trait<number>("image");
+    this.mode = host.trait<Mode>("mode");
+    this.message = host.trait<string>("message");
+    this.fitted = host.trait("_samples");
+    const sent = host.get<Sent[]>("_parts");
+    this.count = sent[0].means.byteLength / 4 / sent[0].rank;
+    const bytes = images.buffer.slice(images.byteOffset, images.byteOffset + images.byteLength) as ArrayBuffer;
+    this.images = images.byteLength > this.count * size ? new Uint16Array(bytes) : new Uint8Array(bytes);
+    this.labels = labels && new Int32Array(numbers(labels).buffer);
+    this.original = computed(() => (this.image.value < 0 ? this.drawn.value : this.thumbnail(this.image.value)));
+    this.parts = sent.map((each, i) => new Part(this, i, each));
+    this.active.value = sent[0].order[0];
+    const other = this.labels?.findIndex((label) => label !== this.labels![0]) ?? this.count - 1;
+    this.ends.value = [0, Math.max(0, other)];
+    this.start = this.now();
+    this.samples = computed(() => {
+      const [mode, seed] = [this.mode.value, this.seed.value];
+      return mode === "posterior" ? [] : this.parts.map((part) => part.samples(mode, seed, NUM_SAMPLES));
+    });
+    for (const part of this.parts) {
+      this.undoes.push(effect(() => this.go(part, part.z.value)));
+      this.undoes.push(
+        effect(() => {
+          const kept = part.kept(part.shown.value);
+          untracked(() => part.runner.decode(kept, (pixels) => (part.pixels.value = pixels)));
+        }),
+      );
+    }
+    this.undoes.push(effect(() => this.swing(this.playing.value)));
+    this.undoes.push(
+      effect(() => {
+        const samples = this.samples.value;
+        if (!this.awaited || !samples[0]?.length) return;
+        this.awaited = false;
+        untracked(() => this.set(samples.map((rows) => rows[0])));
+      }),
+    );
+  }
+
+  close(): void {
+    this.playing.value = false;
+    this.undoes.forEach((undo) => undo());
+  }
+
+  /** An image of the data. */
+  thumbnail(i: number): Float32Array {
+    const [low, high] = this.data.look.limits;
+    const size = this.images.length / this.count;
+    const most = this.images instanceof Uint16Array ? 65_535 : 255;
+    return Float32Array.from(this.images.subarray(i * size, (i + 1) * size), (v) => low + ((high - low) * v) / most);
+  }
+
+  /** What an image is called. */
+  title(i: number): string {
+    return this.labels ? `image ${i}, a ${this.data.classes[this.labels[i]]}` : `image ${i}`;
+  }
+
+  /** Move some coefficients of the model in hand; all moves of one `step` in a row are undone together. */
+  move(changes: [coefficient: number, value: number][], step: string): void {
+    const part = this.parts[this.hand.peek()];
+    this.by("finger", step, "z", () => {
+      const z = part.z.peek().slice();
+      for (const [j, value] of changes) z[j] = value;
+      part.z.value = z;
+      this.active.value = changes[0][0];
+      this.single.value = changes.length === 1;
+    });
+  }
+
+  setRank(rank: number): void {
+    this.by("finger", "rank", "svd", () => (this.parts[this.hand.peek()].rank.value = rank));
+  }
+
+  pick(i: number): void {
+    this.by("button", "", "x", () => {
+      [this.image.value, this.noise.value, this.mode.value] = [i, 0, "posterior"];
+      this.sheet.value++;
+      for (const part of this.parts) part.z.value = part.mean(i);
+    });
+  }
+
+  /** An image that was drawn or dropped: encode it. */
+  take(x: Float32Array, step = `take ${this.past.peek().length}`): void {
+    this.by("finger", step, "x", () => {
+      [this.image.value, this.drawn.value, this.noise.value, this.mode.value] = [-1, x, 0, "posterior"];
+    });
+    for (const part of this.parts)
+      part.runner.encode(x, (posterior) => {
+        if (!posterior.mean.every(Number.isFinite)) return this.say("The model makes no numbers of this image.");
+        this.by("finger", step, "x", () => {
+          part.encoded.value = posterior;
+          part.z.value = [...posterior.mean];
+        });
+      });
+  }
+
+  /** So much of the posterior's standard deviation, times a draw, is added. */
+  setNoise(much: number, seed = this.seed.peek()): void {
+    this.by("finger", "noise", "noise", () => {
+      for (const part of this.parts) {
+        const s = part.posterior.peek()?.deviation;
+        if (!s) continue;
+        const [before, after] = [this.seed.peek(), seed].map((each) => draws(each, part.size));
+        part.z.value = part.z.peek().map((v, j) => v + s[j] * (much * after[j] - this.noise.peek() * before[j]));
+      }
+      [this.noise.value, this.seed.value] = [much, seed];
+    });
+  }
+
+  /** Draw samples, and show the first; of a density that is to be fitted first, when it has been. */
+  draw(mode: Mode): void {
+    this.awaited = true;
+    batch(() => {
+      this.mode.value = mode;
+      this.seed.value++;
+    });
+  }
+
+  /** Between the ends of the walk, `t` of the way. */
+  between(part: Part, t: number): number[] {
+    const [a, b] = this.ends.value.map((i) => part.mean(i));
+    return a.map((v, j) => v + t * (b[j] - v));
+  }
+
+  /** Coefficients at the stops of the walk, or along the path. */
+  stops(part: Part): number[][] {
+    return this.path.value?.rows ?? Array.from({ length: STOPS }, (_, n) => this.between(part, n / (STOPS - 1)));
+  }
+
+  /** Go `t` of the way. */
+  walk(t: number): void {
+    const path = this.path.peek();
+    if (!path)
+      return this.set(
+        this.parts.map((part) => this.between(part, t)),
+        "walk",
+        "finger",
+      );
+    const last = path.rows.length - 1;
+    const i = Math.min(last - 1, Math.floor(t * last));
+    const row = path.rows[i].map((v, j) => v + (t * last - i) * (path.rows[i + 1][j] - v));
+    this.move(
+      row.map((value, j) => [j, value]),
+      "walk",
+    );
+  }
+
+  /** Follow a path over the map of two coefficients, the others as they are now. */
+  paint(points: Point[], [across, up]: Point): void {
+    const z = this.parts[this.hand.peek()].z.peek();
+    const rows = along(points, STOPS).map(([a, b]) => z.map((v, j) => (j === across ? a : j === up ? b : v)));
+    this.path.value = { points, rows };
+  }
+
+  /** Coefficients of all models, as of samples or on a walk. */
+  set(all: number[][], step = "", who: "finger" | "button" = "button"): void {
+    this.by(who, step, "z", () => {
+      [this.image.value, this.drawn.value, this.noise.value] = [-1, null, 0];
+      this.parts.forEach((part, i) => {
+        part.encoded.value = null;
+        part.z.value = all[i];
+      });
+    });
+  }
+
+  undo(): void {
+    const last = this.past.peek().at(-1);
+    if (!last) return;
+    this.past.value = this.past.peek().slice(0, -1);
+    this.step = "";
+    this.restore(last);
+  }
+
+  reset(): void {
+    this.playing.value = false;
+    this.remember("");
+    this.restore(this.start);
+    batch(() => {
+      this.sheet.value++;
+      [this.message.value, this.lit.value, this.mode.value, this.path.value] = ["", "", "posterior", null];
+    });
+  }
+
+  say(message: string): void {
+    this.message.value = message;
+  }
+
+  private now(): Snapshot {
+    return {
+      image: this.image.peek(),
+      drawn: this.drawn.peek(),
+      encoded: this.parts.map((part) => part.encoded.peek()),
+      z: this.parts.map((part) => part.z.peek()),
+      rank: this.parts.map((part) => part.rank.peek()),
+      noise: this.noise.peek(),
+    };
+  }
+
+  private restore(to: Snapshot): void {
+    this.by("button", null, "", () => {
+      [this.image.value, this.drawn.value, this.noise.value] = [to.image, to.drawn, to.noise];
+      this.parts.forEach((part, i) => {
+        part.encoded.value = to.encoded[i];
+        part.z.value = to.z[i];
+        part.rank.value = to.rank[i];
+      });
+    });
+  }
+
+  private remember(step: string): void {
+    if (step && step === this.step) return;
+    this.step = step;
+    this.message.value = "";
+    this.past.value = [...this.past.peek(), this.now()].slice(-MOST_UNDONE);
+  }
+
+  private by(who: "finger" | "button", step: string | null, lit: "x" | "svd" | "z" | "noise" | "", act: () => void) {
+    if (step !== null) this.remember(step);
+    if (!step?.startsWith("play")) this.playing.value = false;
+    this.who = who;
+    batch(() => {
+      [this.lit.value, this.single.value] = [lit, false];
+      act();
+    });
+    this.who = "";
+  }
+
+  /** Show coefficients: at once under the finger, else on a short way. */
+  private go(part: Part, to: number[]): void {
+    untracked(() => {
+      const from = part.shown.peek();
+      if (!this.who) this.noise.value = 0;
+      if (this.who === "finger" || !part.runner.here || still() || !from.length) return (part.shown.value = to);
+      const start = performance.now();
+      const ease = () => {
+        if (part.z.peek() !== to) return;
+        const t = Math.min(1, (performance.now() - start) / EASE);
+        const much = t * t * (3 - 2 * t);
+        part.shown.value = t < 1 ? to.map((v, j) => from[j] + much * (v - from[j])) : to;
+        if (t < 1) requestAnimationFrame(ease);
+      };
+      ease();
+    });
+  }
+
+  /** To and fro, two spreads to each side, from where it is. */
+  private swing(on: boolean): void {
+    if (!on) return;
+    const part = this.parts[this.hand.peek()];
+    const j = this.active.peek();
+    const reach = 2 * Math.max(part.sent.spread[j], 1e-6);
+    const from = Math.asin(Math.max(-1, Math.min(1, (part.z.peek()[j] - part.sent.middle[j]) / reach)));
+    const start = performance.now();
+    const frame = () => {
+      if (!this.playing.peek()) return;
+      const t = (performance.now() - start) / 1000 / SWING;
+      this.move([[j, part.sent.middle[j] + reach * Math.sin(from + 2 * Math.PI * t)]], `play ${j}`);
+      requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  }
+}
+
+/** ‖x − x̂‖ / ‖x‖ in per cent; null where there is no original, or nothing in it. */
+export function relativeError(x: ArrayLike<number> | null, decoded: ArrayLike<number> | null): number | null {
+  if (!x || !decoded) return null;
+  let [wrong, all] = [0, 0];
+  for (let i = 0; i < x.length; i++) {
+    wrong += (x[i] - decoded[i]) ** 2;
+    all += x[i] ** 2;
+  }
+  return all ? 100 * Math.sqrt(wrong / all) : null;
+}
+
+/** `count` points at equal distances along a painted path, ends included. */
+export function along(path: Point[], count: number): Point[] {
+  const far = [0];
+  for (let i = 1; i < path.length; i++)
+    far.push(far[i - 1] + Math.hypot(path[i][0] - path[i - 1][0], path[i][1] - path[i - 1][1]));
+  let i = 0;
+  return Array.from({ length: count }, (_, n): Point => {
+    const wanted = (far[far.length - 1] * n) / (count - 1);
+    while (i < path.length - 2 && far[i + 1] < wanted) i++;
+    const t = (wanted - far[i]) / (far[i + 1] - far[i] || 1);
+    return [0, 1].map((c) => path[i][c] + t * (path[i + 1][c] - path[i][c])) as Point;
+  });
+}
+
+/** Numbers in [0, 1), the same for the same seed (mulberry32). */
+export function uniform(seed: number): () => number {
+  let state = Math.imul(seed, 0x9e3779b9);
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** One number of N(0, 1) (Box and Muller). */
+export function normal(random: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+}
+
+function draws(seed: number, count: number): number[] {
+  const random = uniform(seed + 1);
+  return Array.from({ length: count }, () => normal(random));
+}
