@@ -28,11 +28,10 @@ import numpy as np
 import pytest
 from support import linear_nets
 
-from vrrae_lab import array_file, bottlenecks, checkpoint, data, features, models
+from vrrae_lab import array_file, bottlenecks, checkpoint, features, models, widgets
 from vrrae_lab.data import cache, slices
 from vrrae_lab.files import write_json, write_text
 from vrrae_lab.training import Checkpoints
-from vrrae_lab.widgets import export_html
 
 FLIPS = 80  # and as many places to cut; the start and the end of a file are always among them
 
@@ -339,14 +338,13 @@ def disk_of(num_bytes: int) -> Iterator[None]:
 
 def test_full_disk_names_the_file_and_leaves_what_was_there(model: models.Autoencoder, tmp_path: Path) -> None:
     """Records, figures, models, states of a run, pages and decoded images."""
-    images = data.Dataset("some", np.random.default_rng(0).random((40, 8, 8, 1)).astype(np.float32))
     many = np.zeros((400, 4, 4, 1), np.uint8)
     writers: dict[str, Callable[[], Any]] = {
         "record.json": lambda: write_json(tmp_path / "record.json", list(range(2000))),
         "figure.html": lambda: write_text(tmp_path / "figure.html", 9000 * "β"),
         "model.ckpt": lambda: checkpoint.save(tmp_path / "model.ckpt", model, {"text": 5000 * "a"}),
         "step-000000004.ckpt": lambda: Checkpoints(tmp_path).save(4, {"a": np.zeros(5000)}, SETTINGS, NOTES),
-        "page.html": lambda: export_html(model, images, tmp_path / "page.html"),
+        "page.html": lambda: widgets.export_html(widgets.kl(), None, tmp_path / "page.html"),
         "train-images.npy": lambda: cache.write(tmp_path, "train", many.shape, [(many, np.arange(400))], {}),
     }
     for name, write in writers.items():
