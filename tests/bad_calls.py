@@ -811,7 +811,20 @@ VIEWS = {
         widgets.playground,
         data=("digits", [Bad(v, says="data = |some has 3") for v in (None, "nonsense", 3, DIGITS.take(3))]),
         models=(("vae", "vrrae"), [*WRONG, *map(Bad, ((), ("vae",), ("vae", "vae"), ("vae", "nonsense")))]),
+        changed=(
+            None,
+            [
+                Bad(3, TypeError),
+                Bad({"beta": -1}, says="beta = -1"),
+                Bad({"alpha": 1}),
+                Bad({"rank": "a"}, TypeError, says="rank = 'a'"),
+            ],
+        ),
         key=(K, KEY),
+    ),
+    "widgets.race.race": row(
+        widgets.race,
+        recording=("mnist_collapse", [Bad(None, TypeError), Bad(3, TypeError), Bad(""), Bad("abc", FileNotFoundError)]),
     ),
     "widgets.sweep.sweep": row(
         widgets.sweep,

@@ -54,7 +54,9 @@ RESULTS = {
     "widgets.batch_truncation.BatchTruncation",
     "widgets.explorer.Explorer",
     "widgets.kl.KL",
-    "widgets.steered_training.Playground",
+    "widgets.playground.Playground",
+    "widgets.race.Race",
+    "widgets.race.Recording",
     "widgets.truncated_svd.TruncatedSVD",
 }
 

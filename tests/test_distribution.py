@@ -19,6 +19,7 @@ PATTERNS = {
     "type marker": "vrrae_lab/py.typed",
     "notebooks": "notebooks/*.ipynb",
     "shipped models": "vrrae_lab/shipped/*.ckpt",
+    "recorded races": "vrrae_lab/shipped/*.race.npz",
     "records": "vrrae_lab/records/*.json",
     "sample of MNIST": "vrrae_lab/data/mnist_2000/*",
     "scripts": "vrrae_lab/widgets/*.js",

@@ -58,6 +58,19 @@ def test_models_of_bumps_digits_and_mnist_are_shipped_and_small():
     assert sum(path.stat().st_size for path in (PACKAGE / "shipped").iterdir()) < MOST_BYTES
 
 
+@pytest.mark.parametrize("name, vae, vrrae", [("mnist_awake", 16, 16), ("mnist_collapse", 6, 14)])
+def test_a_recorded_race_says_how_it_was_made_and_ends_as_its_name_promises(name, vae, vrrae):
+    recording = vl.widgets.Recording.load(PACKAGE / "shipped" / f"{name}.race.npz")
+    assert {"keys", "steps", "commit", "versions", "device", "command"} <= recording.header["record"].keys()
+    assert recording.header["names"] == ["VAE", "VRRAE"] and "60,000 images" in recording.header["data"]
+    last = recording.frames[-1]
+    assert last["step"] == recording.header["record"]["steps"]
+    assert last["awake"].sum(axis=1).tolist() == [vae, vrrae]
+    error, divergence = last["scores"][:, :2].T
+    assert (error < 65).all() and (divergence > 1).all()
+    np.testing.assert_allclose(divergence, last["kl"].astype(float).sum(axis=1), rtol=2e-3)
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_record_says_how_it_was_made(name):
     record = shipped_record(name)

@@ -1,22 +1,24 @@
 """Live training at the level of traits; tests/browser moves it in JupyterLab."""
 
 import asyncio
+import base64
 import importlib
-import io
+import json
 import re
 import signal
 
 import equinox as eqx
+import ipywidgets
 import jax
 import numpy as np
 import pytest
-from PIL import Image
 from support import linear_nets
 
 import vrrae_lab as vl
 from vrrae_lab.experiments.optimizer import adabelief
-from vrrae_lab.widgets import live_training, raster, training_pictures
+from vrrae_lab.widgets import live_training, presets
 from vrrae_lab.widgets.live_training import LiveTraining, Settings
+from vrrae_lab.widgets.race import Recording, frame_type
 
 SETTINGS = Settings(beta=0.5, learning_rate=1e-3, rank=3, noise=1.0)
 KEY = jax.random.key(7)
@@ -58,12 +60,21 @@ def playground():
     playground.close()
 
 
-def shown(playground):
-    return {name: picture.value for name, picture in playground.pictures.items()}
+def frames(playground):
+    return playground.record().frames
 
 
-def pixels(png):
-    return np.asarray(Image.open(io.BytesIO(png)))
+def last(playground, name):
+    return frames(playground)[name][-1]
+
+
+def asked(playground, **content):
+    """What Python sends when the page sends this."""
+    sent = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(playground, "send", lambda content, buffers=None: sent.append((content, buffers)))
+        playground._handle_custom_msg(content, [])
+    return sent
 
 
 def in_a_kernel(actions):
@@ -123,7 +134,7 @@ def test_each_setting_counts_from_the_next_update_on(x):
 def test_the_rank_is_that_of_what_is_seen_and_left_to_models_without_an_svd(name, x):
     training = live(name, x)
     training.change(SETTINGS._replace(rank=2))
-    look = training.look(x[:50], 4)
+    look = training.look(x[:50])
     used = np.abs(look.mean).max(axis=0) > 0
     assert used.tolist() == [True, True, name == "vae"]
     assert look.kept == (3 if name == "vae" else 2)
@@ -150,14 +161,15 @@ def test_noise_of_factor_zero_decodes_the_mean_and_leaves_the_divergence(x):
 def test_a_look_is_that_of_the_frozen_model(name, x):
     training = live(name, x)
     training.advance(3)
-    look = training.look(x[:60], 5)
+    look = training.look(x[:60])
     frozen = vl.freeze_basis(training.model, x[:60])
     posterior = frozen.encode(x[:60])
     np.testing.assert_allclose(look.mean, posterior.mean, atol=1e-4)
-    np.testing.assert_allclose(look.x_hat, frozen.reconstruct(x[:60])[:5], atol=1e-4)
+    np.testing.assert_allclose(look.x_hat, frozen.reconstruct(x[:60]), atol=1e-4)
     if name in ("ae", "rrae"):
-        assert look.kl is None
+        assert look.kl is None and look.deviation is None
     else:
+        np.testing.assert_allclose(look.deviation, posterior.standard_deviation.mean(axis=0), atol=1e-4)
         np.testing.assert_allclose(look.kl, np.asarray(posterior.kl()).mean(axis=0), atol=1e-4)
     full = posterior.mean if name in ("vae", "ae") else frozen.encoder(jax.numpy.asarray(x[:60]))
     expected = np.linalg.svd(np.asarray(full), compute_uv=False) / np.sqrt(60)
@@ -167,27 +179,91 @@ def test_a_look_is_that_of_the_frozen_model(name, x):
 # --------------------------------------------------------------------------------------------------- the widget
 
 
-def test_step_makes_one_update_of_both_and_draws_them(playground):
-    before = shown(playground)
-    playground.buttons["step"].click()
-    assert playground.message.value == ""
+def test_step_makes_one_update_of_both_and_keeps_a_frame(playground):
+    asked(playground, do="step")
+    assert playground.message == "" and playground.steps == 1
     assert {name: training.step for name, training in playground.training.items()} == {"VAE": 1, "VRRAE": 1}
-    assert playground.status.value.startswith("step 1: ")
     playground.step(20)
-    assert playground.status.value.startswith("step 21: ") and playground.message.value == ""
-    after = shown(playground)
-    assert all(before[name] != after[name] for name in before)
+    assert playground.steps == 21 and playground.status == "paused"
+    assert frames(playground)["step"].tolist() == [0, 1, 21]
 
 
-def test_reset_restores_the_first_pictures_and_the_same_numbers_follow(playground):
-    start = shown(playground), playground.caption.value
+def test_a_frame_is_what_the_models_make_of_the_images_that_are_watched(playground):
+    playground.step(30)
+    frame = frames(playground)[-1]
+    x = playground._data.watched.x
+    for i, training in enumerate(playground.training.values()):
+        look = training.look(x)
+        error = vl.metrics.relative_error(x, look.x_hat)
+        np.testing.assert_allclose(frame["scores"][i][:2], [error, look.kl.sum()], rtol=1e-5)
+        np.testing.assert_array_equal(frame["awake"][i], vl.metrics.active_units(look.mean))
+        np.testing.assert_allclose(abs(frame["mean"][i]), abs(look.mean), atol=5e-3)
+        np.testing.assert_allclose(frame["kl"][i], look.kl, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(frame["deviation"][i], look.deviation, rtol=1e-3)
+        np.testing.assert_allclose(frame["pixels"][i], 255 * look.x_hat[playground._chosen].clip(0, 1), atol=0.51)
+    assert frame["settings"].tolist() == [pytest.approx([0.03, 1e-3, 8, 1])] * 2
+    shown = playground._data.watched.labels[playground._chosen]
+    assert len(set(shown.tolist())) == len(shown) == 8  # one of each class
+    np.testing.assert_allclose(playground.record().images, 255 * x[playground._chosen], atol=0.51)
+
+
+def test_signs_follow_the_frame_before(playground):
+    playground.step(1)
+    before = last(playground, "mean")
+    flipped = [-mean for mean in playground._before]
+    playground._before = flipped  # as if the SVD had turned all its directions
+    playground._keep([{}, {}])
+    np.testing.assert_array_equal(last(playground, "mean"), -before)
+
+
+def test_reset_restores_the_first_frame_and_the_same_numbers_follow(playground):
+    start = frames(playground)
     playground.step(7)
-    after = shown(playground)
-    playground.buttons["reset"].click()
-    assert (shown(playground), playground.caption.value) == start
-    assert playground.status.value.startswith("step 0: ")
+    after = frames(playground)
+    asked(playground, do="reset")
+    assert frames(playground).tobytes() == start.tobytes() and (playground.steps, playground.status) == (0, "ready")
     playground.step(7)
-    assert shown(playground) == after
+    assert frames(playground).tobytes() == after.tobytes()
+
+
+def test_a_seed_has_its_own_run_and_comes_back(playground):
+    playground.step(3)
+    of_zero = frames(playground)
+    playground.seed = 1
+    assert playground.steps == 0 and playground.message == "" and "seed 1" in playground._source
+    playground.step(3)
+    assert frames(playground)["scores"][-1].tolist() != of_zero["scores"][-1].tolist()
+    playground.seed = 0
+    playground.step(3)
+    assert frames(playground).tobytes() == of_zero.tobytes()
+
+
+def test_the_second_model_may_be_the_first_with_one_thing_changed():
+    other = make(models=("vrrae", "vrrae"), changed={"beta": 3.0})
+    other.step(2)
+    assert list(other.models) == ["VRRAE", "VRRAE 2"]
+    first, second = (training.settings for training in other.training.values())
+    assert second == first._replace(beta=3.0)
+    settings = last(other, "settings")
+    assert settings[1, 0] == 3 and settings[0, 0] == pytest.approx(0.03)
+    np.testing.assert_array_equal(frames(other)["mean"][0, 0], frames(other)["mean"][0, 1])  # the same start
+    other.changed = {"rank": 2}
+    assert [training.settings.rank for training in other.training.values()] == [8, 2]
+    with pytest.raises(ValueError, match=r"rank = 9: use 1 to 8"):
+        other.changed = {"rank": 9}
+    with pytest.raises(ValueError, match=r"a setting is one of beta"):
+        other.changed = {"alpha": 1}
+    other.pair = ["ae", "rrae"]
+    other.changed = {}
+    other.step(2)
+    assert list(other.models) == ["AE", "RRAE"] and np.isnan(last(other, "kl")).all() and other.message == ""
+    other.close()
+
+
+@pytest.mark.parametrize("name, value", [("beta", -1.0), ("beta", float("nan")), ("learning_rate", 0.0), ("rank", 9)])
+def test_a_setting_out_of_its_limits_is_refused_by_name(playground, name, value):
+    with pytest.raises(ValueError, match=f"{name} = {value}: use "):
+        setattr(playground, name, value)
 
 
 @pytest.fixture(scope="module")
@@ -196,24 +272,27 @@ def compilations():
     events = []
 
     def note(event, duration, **details):
-        if "compile" in event:
+        if "backend_compile" in event:
             events.append(event)
 
     jax.monitoring.register_event_duration_secs_listener(note)
     return events
 
 
-def test_no_slider_compiles_anything_again(playground, compilations):
+def test_no_slider_and_no_seed_compiles_anything_again(playground, compilations):
     playground.step()
+    playground.seed = 1
     values = {"beta": 20.0, "learning_rate": 0.01, "rank": 3, "noise": 0.5, "speed": 4}
     for name in values:  # the first use of a slider, as of any function of JAX, may compile something tiny
-        playground.sliders[name].value += playground.sliders[name].step
+        setattr(playground, name, 2 if name in ("rank", "speed") else 0.003)
     playground.step()
     count = len(compilations)
     for name, value in values.items():
-        playground.sliders[name].value = value
+        setattr(playground, name, value)
         playground.step()
-    assert len(compilations) == count and playground.message.value == ""
+    playground.seed = 2
+    playground.step()
+    assert len(compilations) == count and playground.message == ""
     assert {training.settings for training in playground.training.values()} == {Settings(20.0, 0.01, 3, 0.5)}
     make(data="bumps").close()
     assert len(compilations) > count  # the counter counts
@@ -222,44 +301,117 @@ def test_no_slider_compiles_anything_again(playground, compilations):
 def test_a_larger_beta_leaves_less_kl(playground):
     divergences = []
     for beta in (0.01, 10.0):
-        playground.sliders["beta"].value = beta
+        playground.beta = beta
         playground.reset()
         playground.step(60)
-        divergences.append([float(part) for part in re.findall(r"KL ([\d.e+-]+)", playground.caption.value)])
-    assert len(divergences[0]) == 2
-    assert all(small > 2 * large for small, large in zip(*divergences, strict=True))
+        divergences.append(last(playground, "scores")[:, 1])
+    assert (divergences[0] > 2 * divergences[1]).all()
 
 
 def test_the_rank_is_seen_at_once_while_paused(playground):
     playground.step(3)
-    before = shown(playground)
-    playground.sliders["rank"].value = 2
-    after = shown(playground)
-    assert all(before[name] != after[name] for name in ("meter", "spectrum", "reconstructions"))
-    assert before["curves"] == after["curves"]
+    playground.beta = 0.5
+    assert len(frames(playground)) == 2
+    playground.rank = 2
+    assert frames(playground)["step"].tolist() == [0, 3, 3]
+    assert last(playground, "kept").tolist() == [8, 2]
+    assert not last(playground, "mean")[1, :, 2:].any() and last(playground, "mean")[0, :, 2:].any()
+
+
+# --------------------------------------------------------------------------------------- frames, and what is kept
+
+
+def test_a_page_gets_the_frames_that_it_lacks(playground):
+    playground.step(2), playground.step(2), playground.step(2)
+    tape, size = frames(playground), frames(playground).dtype.itemsize
+    ((content, (all_of_them,)),) = asked(playground, do="frames", generation=-1, have=0)
+    assert content["first"] == 0 and all_of_them == tape.tobytes()
+    generation = content["generation"]
+    ((content, (rest,)),) = asked(playground, do="frames", generation=generation, have=3)
+    assert content == {"generation": generation, "first": 3} and rest == tape[3:].tobytes() and len(rest) == size
+    playground.reset()
+    ((content, (start,)),) = asked(playground, do="frames", generation=generation, have=3)
+    assert content["generation"] > generation and content["first"] == 0 and len(start) == size
+
+
+def test_a_long_race_keeps_every_second_frame(playground, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("vrrae_lab.widgets.playground"), "MOST_FRAMES", 5)
+    for _ in range(4):
+        playground.step()
+    assert frames(playground)["step"].tolist() == [0, 2, 4]
+    playground.step()
+    assert frames(playground)["step"].tolist() == [0, 2, 4, 5]
+
+
+def test_a_recording_comes_back_from_its_file_and_is_played(playground, tmp_path):
+    for _ in range(6):
+        playground.step(2)
+    recording = playground.record()
+    recording.save(tmp_path / "race.npz")
+    again = Recording.load(tmp_path / "race.npz")
+    assert again.header.items() >= recording.header.items() and again.frames.tobytes() == recording.frames.tobytes()
+    np.testing.assert_array_equal(again.images, recording.images)
+    replay = vl.widgets.race(tmp_path / "race.npz")
+    assert replay._frames == recording.frames.tobytes() and replay.frame == -1
+    assert replay._race["bytes"] == frame_type(recording.header).itemsize
+    replay.close()
+
+
+def test_the_page_finds_each_number_where_python_put_it(playground):
+    playground.step()
+    content = frames(playground)[-1].tobytes()
+    for name, (offset, kind, count) in playground._race["fields"].items():
+        value = np.asarray(frames(playground)[-1][name])
+        both = count * (2 if value.ndim else 1)
+        found = np.frombuffer(content, np.dtype(kind), both, offset)
+        np.testing.assert_array_equal(found, value.ravel())
+
+
+def test_a_damaged_recording_is_refused_by_name(playground, tmp_path):
+    path = tmp_path / "race.npz"
+    playground.record().save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"race\.npz is no recording of a race, or damaged"):
+        vl.widgets.race(path)
+    np.savez(path, header=np.frombuffer(b'{"format": "another"}', np.uint8))
+    with pytest.raises(ValueError, match="its format is 'another'"):
+        vl.widgets.race(path)
+    with pytest.raises(FileNotFoundError):
+        vl.widgets.race("nothing")
+
+
+def test_the_page_of_a_playground_holds_its_race_and_leaves_one_widget(playground):
+    playground.step(2)
+    kept = getattr(ipywidgets.widgets.widget, "_instances", {})  # of version 8
+    count = len(kept)
+    page = playground.html()
+    content = json.loads(re.search(r">(\{.*\})<", page)[1].replace("\\u003c", "<"))
+    assert base64.b64decode(content["_frames"]["base64"]) == frames(playground).tobytes()
+    assert "beta" not in content  # a replay, without what steers
+    assert len(kept) == count
 
 
 def test_start_trains_between_other_work_and_pause_stops_it(playground):
     async def actions():
-        playground.buttons["start"].click()
-        assert playground.running
+        playground.running = True  # as the page does
+        assert playground._task is not None
         await until(lambda: playground.training["VAE"].step >= 5)
-        playground.sliders["beta"].value = 7.0  # between two frames, as a message from the page is
-        playground.sliders["speed"].value = 3
+        playground.beta = 7.0  # between two frames, as a message from the page is
+        playground.speed = 3
         step = playground.training["VRRAE"].step
         await until(lambda: playground.training["VRRAE"].step >= step + 6)
-        playground.buttons["pause"].click()
+        playground.running = False
         step = playground.training["VAE"].step
         await asyncio.sleep(0.3)
         assert playground.training["VAE"].step == playground.training["VRRAE"].step == step
-        assert playground.status.value == f"step {step}: paused"
+        assert playground.status == "paused"
         playground.start()
         await until(lambda: playground.training["VAE"].step > step)
         playground.reset()
         await asyncio.sleep(0.1)
 
     in_a_kernel(actions)
-    assert not playground.running and playground.status.value.startswith("step 0: ")
+    assert not playground.running and playground.steps == 0
     assert {training.settings.beta for training in playground.training.values()} == {7.0}
 
 
@@ -274,158 +426,108 @@ def test_closing_it_ends_the_training(playground):
     in_a_kernel(actions)
 
 
-def test_another_playground_takes_the_turn(playground):
-    async def actions():
-        playground.start()
-        other = make()
-        assert not playground.running
-        other.start()
-        assert other.running
-        playground.start()
-        assert playground.running and not other.running
-        playground.pause()
-        other.close()
-
-    in_a_kernel(actions)
-
-
 def test_an_interrupt_ends_the_training_between_two_frames(playground, monkeypatch):
-    draw = playground._draw
+    keep = playground._keep
 
-    def draw_interrupted():
+    def interrupted(terms):
         signal.raise_signal(signal.SIGINT)
-        draw()
+        keep(terms)
 
     async def actions():
         playground.start()
         await until(lambda: playground.training["VAE"].step >= 2)
-        monkeypatch.setattr(playground, "_draw", draw_interrupted)
+        monkeypatch.setattr(playground, "_keep", interrupted)
         await until(lambda: not playground.running)
 
     in_a_kernel(actions)
-    assert re.fullmatch(r"step \d+: interrupted", playground.status.value)
+    assert playground.status == "interrupted"
     assert len({training.step for training in playground.training.values()}) == 1
     with pytest.raises(KeyboardInterrupt):
         playground.step()
 
 
 def test_an_error_while_training_is_shown_and_stops_it(playground, monkeypatch):
-    def failing():
+    def failing(terms):
         raise OSError("the <paper> is out")
 
     async def actions():
         playground.start()
         await until(lambda: playground.training["VAE"].step >= 1)
-        monkeypatch.setattr(playground, "_draw", failing)
+        monkeypatch.setattr(playground, "_keep", failing)
         await until(lambda: not playground.running)
 
     in_a_kernel(actions)
-    assert "OSError: the &lt;paper&gt; is out" in playground.message.value
-    playground.message.value = ""
-    playground.buttons["step"].click()
-    assert "OSError" in playground.message.value
+    assert "OSError: the <paper> is out" in playground.message
+    playground.message = ""
+    asked(playground, do="step")
+    assert "OSError" in playground.message
     monkeypatch.undo()
-    playground.buttons["step"].click()
-    assert playground.message.value == ""
+    asked(playground, do="step")
+    assert playground.message == ""
 
 
 def test_divergence_is_said_in_words_and_reset_recovers(playground):
-    start = shown(playground)
-    playground.sliders["learning_rate"].value = 1.0
-    playground.sliders["beta"].value = 100.0
+    playground.learning_rate = 1.0
+    playground.beta = 100.0
     for _ in range(30):
-        playground.buttons["step"].click()
-        if playground.message.value:
+        asked(playground, do="step")
+        if playground.message:
             break
-    words = playground.message.value
+    words = playground.message
     assert "diverged by step" in words and "Lower the learning rate, then press reset" in words
-    assert playground.status.value.endswith(": stopped") and len(words) < 300
-    playground.buttons["step"].click()
-    assert "diverged by step" in playground.message.value  # nothing but a reset helps
-    playground.sliders["learning_rate"].value = 1e-3
-    playground.buttons["reset"].click()
-    assert playground.message.value == "" and shown(playground) == start
+    assert playground.status == "stopped" and len(words) < 300
+    asked(playground, do="step")
+    assert "diverged by step" in playground.message  # nothing but a reset helps
+    playground.learning_rate = 1e-3
+    asked(playground, do="reset")
+    assert playground.message == ""
 
 
 def test_start_without_an_event_loop_names_step(playground):
     with pytest.raises(RuntimeError, match="no event loop is running here.*step"):
         playground.start()
-    playground.buttons["start"].click()
-    assert "step(n)" in playground.message.value and not playground.running
+    playground.running = True
+    assert "step(n)" in playground.message and not playground.running
 
 
-def test_what_is_shown_is_what_the_caption_says(playground):
-    playground.step(30)
-    data = vl.data.digits("test", 200)
-    for (name, training), line in zip(playground.training.items(), playground.caption.value.split("<br>"), strict=True):
-        look = training.look(data.x, 10)
-        count = vl.metrics.active_units(look.mean).sum()
-        error = ((look.x_hat - data.x[:10]) ** 2).sum() / 10
-        assert line.startswith(f"{name}: {count} of 8 coefficients active, KL {look.kl.sum():.3g} nats")
-        assert line.endswith(f"{error:.3g}")
-    sheet = pixels(playground.pictures["reconstructions"].value)
-    magnify = sheet.shape[1] // (10 * 9 - 1)
-    shown_images = sheet[::magnify, ::magnify][:8]
-    limits = float(data.x[:10].min()), float(data.x[:10].max())
-    expected = vl.figures.to_pixels(data.x[:10], limits)
-    for i in range(10):
-        np.testing.assert_array_equal(shown_images[:, 9 * i : 9 * i + 8], expected[i])
-
-
-def test_deterministic_models_and_an_own_data_set(playground):
-    data = vl.data.digits("train", 50)
-    other = make(data=vl.data.Dataset("own", data.x), models=("ae", "rrae"))
-    other.step(2)
-    assert other.message.value == "" and "KL" not in other.caption.value
-    assert list(other.models) == ["AE", "RRAE"]
-    other.close()
-
-
-def test_what_is_watched_of_an_own_data_set_is_not_trained_on(monkeypatch):
-    module, trained = importlib.import_module("vrrae_lab.widgets.playground"), []
-
-    def spy(model, x, *arguments, **named):
-        trained.append(x)
-        return LiveTraining(model, x, *arguments, **named)
-
-    monkeypatch.setattr(module, "LiveTraining", spy)
+def test_what_is_watched_of_an_own_data_set_is_not_trained_on():
     x = vl.data.digits("train", 52).x
-    playground = make(data=vl.data.Dataset("own", x, np.arange(52)))
-    playground.close()
-    np.testing.assert_array_equal(playground._watched.x, x[::5])
-    np.testing.assert_array_equal(playground._watched.labels, np.arange(52)[::5])
-    for images in trained:
-        np.testing.assert_array_equal(images, np.delete(x, np.s_[::5], axis=0))
+    data = presets.race_data(vl.data.Dataset("own", x, np.arange(52)), KEY)
+    np.testing.assert_array_equal(data.watched.x, x[::5])
+    np.testing.assert_array_equal(data.watched.labels, np.arange(52)[::5])
+    np.testing.assert_array_equal(data.x, np.delete(x, np.s_[::5], axis=0))
 
 
-def test_the_plane_is_that_of_the_two_coefficients_that_spread_most():
-    random = np.random.default_rng(0)
-    mean = random.normal(size=(40, 4)) * [0.1, 2.0, 0.2, 1.0]
+def test_mnist_is_the_whole_set_only_where_it_is_and_its_title_says_so(monkeypatch):
+    def nowhere(*arguments, **named):
+        raise vl.data.DataUnavailableError("not here")
 
-    def plane(mean):
-        look = live_training.Look(mean, None, np.ones(4), np.array(4), np.zeros((1, 8, 8, 1)))
-        return training_pictures.planes({"one": look}, np.arange(40.0))
+    monkeypatch.setattr(presets, "load", nowhere)
+    data = presets.race_data("mnist", KEY)
+    assert data.words == "MNIST, 1,600 of the 2,000 images that come with the package to train on"
+    sample = vl.data.mnist_sample()
+    np.testing.assert_array_equal(data.x, sample.x[:1600])
+    np.testing.assert_array_equal(data.watched.x, sample.x[1600:1760])
 
-    for coefficient, seen in enumerate((False, True, False, True)):
-        other = mean.copy()
-        other[:, coefficient] *= 0.8
-        assert (plane(other) != plane(mean)) == seen
+    def here(name, split, n=None, **named):
+        return vl.data.Dataset(f"{name}_{split}", np.zeros((n or 70, 28, 28, 1), np.uint8))
+
+    monkeypatch.setattr(presets, "load", here)
+    assert presets.race_data("mnist", KEY).words == "MNIST, 70 images to train on"
 
 
 def test_the_models_can_be_taken_out(playground):
     playground.step(2)
     model = playground.models["VRRAE"]
     playground.step(2)  # would take over the buffers
-    assert vl.freeze_basis(model, vl.data.digits("train", 100).x).encode(vl.data.digits("test", 5).x).mean.shape == (
-        5,
-        8,
-    )
+    frozen = vl.freeze_basis(model, vl.data.digits("train", 100).x)
+    assert frozen.encode(vl.data.digits("test", 5).x).mean.shape == (5, 8)
 
 
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"data": "faces"}, "data = 'faces': use 'digits', 'bumps' or a Dataset"),
+        ({"data": "faces"}, "data = 'faces': use 'digits', 'bumps', 'mnist' or a Dataset"),
         ({"models": ("vae", "vae")}, "name two different ones"),
         ({"models": ("vae", "irmae")}, "'irmae' is none of ae, vae"),
     ],
@@ -449,144 +551,98 @@ def test_a_number_of_updates_below_one_is_refused(playground):
         playground.step(0)
 
 
-# ------------------------------------------------------------------------------------------------ the scenarios
+# -------------------------------------------------------------------------------------------------- the presets
 
 
 @pytest.fixture(scope="module", params=["digits", "bumps"])
 def told(request):
-    """A playground by its data, with a function that plays a scenario on it, as a person would choose it."""
-    playground = make(data=request.param, key=jax.random.key(1))
+    """A function that plays a preset for a seed, as a person would choose it, and the playground it plays on."""
+    playground = make(data=request.param)
 
-    def play(name):
-        playground.scenario.value = name
-        scenario = playground._scenarios[name]
-        assert scenario.words in playground.advice.value and f"{scenario.steps} updates" in playground.advice.value
-        playground.step(scenario.steps)
-        return looks(playground)
+    def play(name, seed):
+        playground.seed = seed
+        playground.preset = ""
+        playground.preset = name
+        preset = presets.PRESETS[request.param][name]
+        assert playground._presets[name] == [preset.words, preset.steps]
+        playground.step(preset.steps)
+        assert playground.message == "" and playground.preset == name
+        assert last(playground, "preset") == list(playground._presets).index(name) + 1
+        return last(playground, "awake").sum(axis=1)
 
     yield playground, play
     playground.close()
 
 
-def looks(playground):
-    """What the models make of all the images that are watched."""
-    assert playground.message.value == ""
-    x = playground._watched.x
-    return {name: training.look(x, len(x)) for name, training in playground.training.items()}
+SEEDS = pytest.mark.parametrize("seed", [0, 1, 2])
 
 
 def errors(playground):
-    x = playground._watched.x
-    return {name: float(((look.x_hat - x) ** 2).mean()) for name, look in looks(playground).items()}
+    """Mean squared error of each model on the images that are watched."""
+    x = playground._data.watched.x
+    return [float(((training.look(x).x_hat - x) ** 2).mean()) for training in playground.training.values()]
 
 
-def num_active(looks):
-    return {name: int(vl.metrics.active_units(look.mean).sum()) for name, look in looks.items()}
-
-
-def test_balanced(told):
+@SEEDS
+def test_stay_awake(told, seed):
     playground, play = told
-    assert num_active(play("balanced")) == {"VAE": 8, "VRRAE": 8}
-    x = playground._watched.x
-    of_the_mean = float(((x - x.mean(axis=0)) ** 2).mean())
-    assert all(error < of_the_mean / 2 for error in errors(playground).values())
+    assert play("stay awake", seed).tolist() == [8, 8]
+    x = playground._data.watched.x
+    assert max(errors(playground)) < ((x - x.mean(axis=0)) ** 2).mean() / 2
 
 
-def test_the_vae_collapses(told):
-    count = num_active(told[1]("make the VAE collapse"))
-    assert count["VAE"] <= 6 and count["VAE"] < count["VRRAE"]
+@SEEDS
+def test_the_vae_collapses(told, seed):
+    vae, vrrae = told[1]("make the VAE collapse", seed)
+    assert vae <= 6 and vae < vrrae
 
 
-def test_beta_too_large(told):
-    found = told[1]("β too large")
-    assert num_active(found) == {"VAE": 0, "VRRAE": 0}
-    for look in found.values():
-        assert look.x_hat.std(axis=0).max() < 0.15 * told[0]._watched.x.std(axis=0).max()
-
-
-def test_near_tied_singular_values(told):
+@SEEDS
+def test_beta_too_large(told, seed):
     playground, play = told
-    playground.scenario.value = "balanced"  # so that the next line is a change
-    playground.scenario.value = "near-tied singular values"
-    first, closest = errors(playground)["VRRAE"], 0.0
+    assert play("β too large", seed).tolist() == [0, 0]
+    x = playground._data.watched.x
+    for training in playground.training.values():
+        assert training.look(x).x_hat.std(axis=0).max() < 0.15 * x.std(axis=0).max()
+
+
+@SEEDS
+def test_one_seed_two_betas(told, seed):
+    playground, play = told
+    small, large = play("one seed, two β", seed)
+    assert small == 8 and large < 8
+    assert errors(playground)[0] < errors(playground)[1]
+    playground.pair, playground.changed = ["vae", "vrrae"], {}
+    assert playground.preset == ""  # it promises nothing of these
+
+
+@SEEDS
+def test_near_tied_singular_values(told, seed):
+    playground, play = told
+    play("near-tied singular values", seed)
+    playground.reset()
+    first, closest = errors(playground)[1], 0.0
     for _ in range(60):
-        playground.training["VRRAE"].advance(5)
-        values = playground.training["VRRAE"].look(playground._watched.x, 1).spectrum[:8]
+        playground.step(5)
+        values = last(playground, "spectrum")[1, :8].astype(float)
         closest = max(closest, float((values[1:] / values[:-1]).max()))
     assert closest > 0.97
-    assert errors(playground)["VRRAE"] < 0.5 * first
+    assert errors(playground)[1] < 0.5 * first
 
 
-def test_rank_too_small_until_it_is_raised(told):
+@SEEDS
+def test_rank_too_small_until_it_is_raised(told, seed):
     playground, play = told
-    play("rank too small")
+    play("rank too small", seed)
     before = errors(playground)
-    assert before["VRRAE"] > 1.3 * before["VAE"]
-    playground.sliders["rank"].value = 8
+    assert before[1] > 1.3 * before[0]
+    playground.rank = 8
     playground.step(300)
-    assert errors(playground)["VRRAE"] < 0.8 * before["VRRAE"]
+    assert errors(playground)[1] < 0.8 * before[1]
+    assert playground.preset == "rank too small"  # its words go on to say so
 
 
-def test_scenarios_are_offered_only_where_they_are_true(playground):
-    assert len(playground.scenario.options) == 6
-    other = make(models=("vae", "rrae"))
-    assert other.scenario.options == ("choose one",)
+def test_no_preset_is_offered_for_a_data_set_of_ones_own():
+    other = make(data=vl.data.Dataset("own", vl.data.digits("train", 60).x))
+    assert other._presets == {} and other.beta == presets.START.beta
     other.close()
-
-
-# -------------------------------------------------------------------------------------------------- the charts
-
-
-@pytest.mark.parametrize("value, expected", [(1.0, 1), (1.01, 2), (0.3, 0.5), (70, 100), (2e-3, 2e-3)])
-def test_round_up(value, expected):
-    assert raster.round_up(value) == pytest.approx(expected)
-
-
-def test_decades_are_powers_of_ten_around_what_is_positive():
-    assert raster.decades(np.array([0.0, 0.02, 300.0]), 1e-3, 1e4) == pytest.approx((0.01, 1000))
-    assert raster.decades(np.array([5.0]), 1e-3, 1e4) == pytest.approx((1, 10))
-    assert raster.decades(np.array([10.0]), 1e-3, 1e4) == pytest.approx((10, 100))
-    assert raster.decades(np.array([1e-9, 1e9]), 1e-3, 1e4) == pytest.approx((1e-3, 1e4))
-    assert raster.decades(np.zeros(0), 1e-3, 1e4) == (1e-3, 1e4)
-
-
-def drawn(sheet, colour):
-    """Rows and columns of the pixels of a colour."""
-    return np.nonzero((sheet.pixels() == np.array(colour)).all(axis=2))
-
-
-def a_sheet(x, y):
-    return raster.Sheet(200, 120, [""], [(x, y)])
-
-
-def test_dots_lie_where_their_axes_say():
-    sheet = a_sheet(raster.Axis(0, 10), raster.Axis(0.01, 100, logarithmic=True))
-    sheet.panels[0].dots([5.0], [1.0], [(255, 0, 0)])
-    rows, columns = drawn(sheet, (255, 0, 0))
-    top, bottom = raster.MARGIN_TOP, 120 - raster.MARGIN_BOTTOM
-    left, right = raster.MARGIN_LEFT, 200 - raster.MARGIN_RIGHT
-    assert rows.mean() == pytest.approx((top + bottom) / 2, abs=1)
-    assert columns.mean() == pytest.approx((left + right) / 2, abs=1)
-
-
-def test_letters_that_the_font_lacks_are_refused_rather_than_drawn_as_boxes():
-    with pytest.raises(ValueError, match="'σ': .* beyond ASCII"):
-        raster.Sheet(200, 120, ["σ"], [(raster.Axis(0, 1), raster.Axis(0, 1))])
-
-
-def test_bars_grow_with_their_heights_and_only_filled_ones_are_full():
-    sheet = a_sheet(raster.Axis(0, 3), raster.Axis(0, 4))
-    sheet.panels[0].bars([1.0, 3.0], [True, False], "#FF0000")
-    rows, columns = drawn(sheet, (255, 0, 0))
-    middle = (raster.MARGIN_LEFT + 200 - raster.MARGIN_RIGHT) / 2
-    full, outline = (rows[columns < middle], rows[columns > middle])
-    assert np.ptp(outline) == pytest.approx(3 * np.ptp(full), rel=0.1)
-    assert len(full) > 500 and len(outline) < 300
-
-
-def test_a_line_goes_from_point_to_point_and_stays_inside():
-    sheet = a_sheet(raster.Axis(0, 1), raster.Axis(0, 1))
-    sheet.panels[0].line([0.0, 1.0], [0.0, 5.0], "#FF0000")
-    rows, columns = drawn(sheet, (255, 0, 0))
-    assert columns.min() <= raster.MARGIN_LEFT + 2 and columns.max() >= 200 - raster.MARGIN_RIGHT - 2
-    assert rows.min() >= raster.MARGIN_TOP - 2 and rows[columns.argmin()] > rows[columns.argmax()]

@@ -7,8 +7,10 @@ so nothing is made from a tree with changes.
 """
 
 import argparse
+import itertools
 import shutil
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +42,7 @@ from vrrae_lab.experiments import (
 from vrrae_lab.experiments.record import environment
 from vrrae_lab.files import atomic_file, write_json, write_text
 from vrrae_lab.models import build
+from vrrae_lab.widgets.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "vrrae_lab"
@@ -137,6 +140,9 @@ FULL_RUNS = {
         CollapseMap.fast(), num_seeds=5, num_steps=600, relative_betas=(1e-3, 0.03, 0.1, 0.3, 0.7, 1.4)
     ),
 }
+# recorded races of a VAE beside a VRRAE on all of MNIST, by the presets of the playground whose settings they have
+RACES = {"mnist_awake": "stay awake", "mnist_collapse": "make the VAE collapse"}
+FRAMES = [0, 1, 2, 4, 6, 8, 10, *range(15, 60, 5), *range(60, 150, 15), *range(150, 300, 25), *range(300, 1201, 50)]
 
 
 def ship_run(name: str, runs: Path, manual_dir: str | None) -> None:
@@ -219,6 +225,32 @@ def as_saved(leaf: jax.Array) -> jax.Array:
     return leaf.astype(np.float16).astype(leaf.dtype)
 
 
+def ship_race(name: str, manual_dir: str | None) -> None:
+    """Record a race: its header says how it was made."""
+    for split in ("test", "train"):  # into the cache, where the playground finds them
+        found = vl.data.load("mnist", split, dtype=np.uint8, manual_dir=manual_dir)
+    playground = vl.widgets.playground("mnist", key=jr.key(0))
+    if f"{len(found):,} images" not in playground.record().header["data"]:
+        sys.exit("the playground does not find MNIST: let the cache of decoded images be written")
+    playground.preset = RACES[name]
+    started = time.perf_counter()
+    for before, step in itertools.pairwise(FRAMES):
+        playground.step(step - before)
+    made = {"keys": [0], "steps": FRAMES[-1], "duration_seconds": round(time.perf_counter() - started, 1)}
+    words = PRESETS["mnist"][RACES[name]].words
+    recording = playground.record()
+    frames = recording.frames.copy()  # rounded to what can be seen, for a small file
+    frames["mean"] = np.round(frames["mean"].astype(float) * 32) / 32
+    frames["pixels"] = np.minimum(255, np.round(frames["pixels"] / 8) * 8)
+    header = recording.header | {"words": words, "record": made | environment()}
+    recording = replace(recording, header=header, frames=frames)
+    path = PACKAGE / "shipped" / f"{name}.race.npz"
+    recording.save(path)
+    last = recording.frames[-1]
+    print(f"{path.name}: {path.stat().st_size:,} bytes, {len(recording.frames)} frames", last["awake"].sum(axis=1))
+    print(last["scores"][:, :2], made)
+
+
 def ship_mnist_sample(manual_dir: str | None) -> None:
     """Put the first 2,000 training images of MNIST into one picture, and their classes into a text."""
     sample = vl.data.load("mnist", "train", n=2000, dtype=np.uint8, manual_dir=manual_dir)
@@ -243,7 +275,8 @@ if __name__ == "__main__":
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"of {', '.join(always)} (all), mnist_2000 (images), {', '.join(FULL_RUNS)} (hours)",
+        help=f"of {', '.join(always)} (all), mnist_2000 (images), {', '.join(RACES)} (races, minutes), "
+        f"{', '.join(FULL_RUNS)} (hours)",
     )
     parser.add_argument(
         "--runs", type=Path, default=ROOT / "runs" / "shipped", metavar="DIR", help="where runs are kept"
@@ -255,7 +288,7 @@ if __name__ == "__main__":
     trial = {"beta": arguments.beta, "num_steps": arguments.steps}
     trial = {setting: value for setting, value in trial.items() if value is not None}
     chosen = arguments.names or always
-    known = tuple(MODELS) if trial else (*always, "mnist_2000", *FULL_RUNS)
+    known = tuple(MODELS) if trial else (*always, "mnist_2000", *RACES, *FULL_RUNS)
     if unknown := [name for name in chosen if name not in known]:
         sys.exit(f"nothing named {', '.join(unknown)} is shipped; there are: {', '.join(known)}")
     code = commit()
@@ -267,6 +300,8 @@ if __name__ == "__main__":
                 try_model(chosen_name, replace(MODELS[chosen_name], **trial), arguments.manual_dir)
             elif chosen_name in MODELS:
                 ship_model(chosen_name, arguments.manual_dir)
+            elif chosen_name in RACES:
+                ship_race(chosen_name, arguments.manual_dir)
             elif chosen_name == "mnist_2000":
                 ship_mnist_sample(arguments.manual_dir)
             else:

@@ -7,9 +7,9 @@ from vrrae_lab.widgets.explorer import Explorer, explore
 from vrrae_lab.widgets.export import export_html
 from vrrae_lab.widgets.kl import KL, kl
 from vrrae_lab.widgets.linear_collapse import linear_collapse
-from vrrae_lab.widgets.playground import playground
+from vrrae_lab.widgets.playground import Diverged, Playground, playground
+from vrrae_lab.widgets.race import Race, Recording, race
 from vrrae_lab.widgets.slider_picture import SliderPicture, View
-from vrrae_lab.widgets.steered_training import Diverged, Playground
 from vrrae_lab.widgets.sweep import sweep
 from vrrae_lab.widgets.truncated_svd import TruncatedSVD, truncated_svd
 
@@ -19,6 +19,8 @@ __all__ = [
     "Explorer",
     "KL",
     "Playground",
+    "Race",
+    "Recording",
     "SliderPicture",
     "TruncatedSVD",
     "View",
@@ -31,6 +33,7 @@ __all__ = [
     "kl",
     "linear_collapse",
     "playground",
+    "race",
     "sweep",
     "truncated_svd",
 ]

@@ -16,9 +16,9 @@ class DenseEncoder(eqx.Module):
 
     net: eqx.nn.MLP
 
-    def __init__(self, shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> None:
-        """`key` draws the initial weights."""
-        self.net = eqx.nn.MLP(math.prod(shape), latent_size, WIDTH, 1, key=key)
+    def __init__(self, shape: Shape, latent_size: int, width: int = WIDTH, *, key: Key[Array, ""]) -> None:
+        """`width`: of the hidden layer; `key` draws the initial weights."""
+        self.net = eqx.nn.MLP(math.prod(shape), latent_size, width, 1, key=key)
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch latent_size"]:
         return jax.vmap(self.net)(x.reshape(len(x), -1))
@@ -30,9 +30,9 @@ class DenseDecoder(eqx.Module):
     net: eqx.nn.MLP
     shape: Shape = eqx.field(static=True)
 
-    def __init__(self, shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> None:
-        """`key` draws the initial weights."""
-        self.net = eqx.nn.MLP(latent_size, math.prod(shape), WIDTH, 1, key=key)
+    def __init__(self, shape: Shape, latent_size: int, width: int = WIDTH, *, key: Key[Array, ""]) -> None:
+        """`width`: of the hidden layer; `key` draws the initial weights."""
+        self.net = eqx.nn.MLP(latent_size, math.prod(shape), width, 1, key=key)
         self.shape = shape
 
     def __call__(self, latents: Float[Array, "batch latent_size"]) -> Float[Array, "batch height width channels"]:

@@ -1,7 +1,7 @@
 """Training that is steered while it runs: one model, its updates a few at a time, and what it looks like in between."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,14 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from vrrae_lab import models as family
 from vrrae_lab.adaptive_rank import with_rank
 from vrrae_lab.bottlenecks import AdaptiveBasis, BatchBasis, Bottleneck, Draw, LowRank, VariationalLowRank
 from vrrae_lab.experiments.optimizer import adabelief
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass, Posterior
 from vrrae_lab.losses import Reconstruction, Terms, Variational
 from vrrae_lab.models import Autoencoder, Images, as_floats
+from vrrae_lab.randomness import generator
 from vrrae_lab.training.batches import DataOrder, TrainingImages
 from vrrae_lab.training.run import Run
+from vrrae_lab.widgets.dense import DenseDecoder, DenseEncoder
 
 Decode = Callable[[Array], Array]
 
@@ -43,17 +46,19 @@ class Look(NamedTuple):
     Attributes:
         mean: of the posterior.
         kl: of each coefficient, mean over the images, in nats; None for a deterministic model.
+        deviation: $s$ of the posterior of each coefficient, mean over the images; None for a deterministic model.
         spectrum: singular values, divided by the root of the number of images: of the latents before they are
             truncated, or, without a truncation, of the posterior means.
         kept: so many of them are, the largest ones.
-        x_hat: the first images, decoded from the means.
+        x_hat: the images decoded from the means.
     """
 
     mean: Float[np.ndarray, "batch rank"]
     kl: Float[np.ndarray, " rank"] | None
+    deviation: Float[np.ndarray, " rank"] | None
     spectrum: Float[np.ndarray, " directions"]
     kept: Int[np.ndarray, ""]
-    x_hat: Float[np.ndarray, "shown height width channels"]
+    x_hat: Float[np.ndarray, "batch height width channels"]
 
     @property
     def finite(self) -> bool:
@@ -127,9 +132,9 @@ class LiveTraining:
         self._run.advance(self._batches(num_steps))
         return {name: float(np.mean(values)) for name, values in self._run.terms(num_steps).items()}
 
-    def look(self, x: Images, num_decoded: int) -> Look:
-        """What the model makes of images of which the first few are decoded too."""
-        return Look(*jax.tree.map(np.asarray, _look(self._run.state[0], jnp.asarray(x), num_decoded)))
+    def look(self, x: Images) -> Look:
+        """What the model makes of images."""
+        return Look(*jax.tree.map(np.asarray, _look(self._run.state[0], jnp.asarray(x))))
 
     def _batches(self, num_steps: int) -> Iterator[Array]:
         for step in range(self.step, self.step + num_steps):
@@ -169,11 +174,36 @@ def _with_variable_rank(model: Autoencoder) -> Autoencoder:
 
 
 @eqx.filter_jit
-def _look(model: Autoencoder, x: Array, num_decoded: int) -> tuple[Array, Array | None, Array, Array, Array]:
+def _look(model: Autoencoder, x: Array) -> tuple[Array, Array | None, Array | None, Array, Array, Array]:
     latents = model.encoder(as_floats(x))
     posterior, decode = _posterior(model.bottleneck, latents)
     basis = getattr(model.bottleneck, "basis", None)
     values = jnp.linalg.svd(posterior.mean if basis is None else latents, compute_uv=False) / jnp.sqrt(len(x))
     kept = jnp.asarray(len(values)) if basis is None else jnp.sum(basis.mask)
-    kl = posterior.kl().mean(axis=0) if isinstance(posterior, DiagonalGaussian) else None
-    return posterior.mean, kl, values, kept, model.decoder(decode(posterior.mean[:num_decoded]))
+    kl = deviation = None
+    if isinstance(posterior, DiagonalGaussian):
+        kl, deviation = posterior.kl().mean(axis=0), posterior.standard_deviation.mean(axis=0)
+    return posterior.mean, kl, deviation, values, kept, model.decoder(decode(posterior.mean))
+
+
+def dense(name: str, sizes: dict[str, Any], width: int, *, key: Key[Array, ""]) -> Autoencoder:
+    """A model of the family whose bottleneck lies between dense nets.
+
+    Its layers start as Equinox draws them, but from numpy's numbers: to compile JAX's, shape by shape, takes seconds.
+    """
+
+    def build(key: Key[Array, ""]) -> Autoencoder:
+        shape, latent_size = sizes["shape"], sizes["latent_size"]
+        encoder, decoder = (net(shape, latent_size, width, key=key) for net in (DenseEncoder, DenseDecoder))
+        return Autoencoder(encoder, family.build(name, sizes, key=key).bottleneck, decoder, shape)
+
+    random = generator(key)
+
+    def draw(part: Any) -> Any:
+        if not isinstance(part, eqx.nn.Linear):
+            return part
+        bound = int(part.in_features) ** -0.5
+        return jax.tree.map(lambda leaf: jnp.asarray(random.uniform(-bound, bound, leaf.shape), leaf.dtype), part)
+
+    empty = eqx.filter_eval_shape(build, key)
+    return jax.tree.map(draw, empty, is_leaf=lambda part: isinstance(part, eqx.nn.Linear))

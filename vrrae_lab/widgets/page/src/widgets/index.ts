@@ -7,6 +7,7 @@ import { CollapseMap } from "./collapse_map";
 import { Density } from "./density";
 import { Explore } from "./explore";
 import { KL } from "./kl";
+import { Playground } from "./playground";
 import { TruncatedSVD } from "./truncated_svd";
 
 export const WIDGETS: Record<string, FunctionComponent<{ host: Host }>> = {
@@ -16,5 +17,6 @@ export const WIDGETS: Record<string, FunctionComponent<{ host: Host }>> = {
   density: Density,
   explore: Explore,
   kl: KL,
+  playground: Playground,
   truncated_svd: TruncatedSVD,
 };
