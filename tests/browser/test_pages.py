@@ -4,6 +4,7 @@ What a notebook adds, a kernel that agrees with the page, is tested in `test_lab
 """
 
 import io
+import itertools
 import os
 from pathlib import Path
 
@@ -67,7 +68,10 @@ def differ(before, after):
     return before.shape != after.shape or np.abs(before - after).max() > 16
 
 
-@pytest.mark.parametrize("name", WIDGETS)
+WITH_HANDLES = sorted(set(WIDGETS) - {"collapse_map"})  # which has cells
+
+
+@pytest.mark.parametrize("name", WITH_HANDLES)
 def test_each_handle_is_named_and_moves_by_keys(show, name):
     page = show(name)
     handles = page.locator(HANDLES)
@@ -106,7 +110,7 @@ def swipe(page, box, by):
 
 
 @pytest.mark.parametrize(("size", "move"), [("wide", drag), ("390", swipe)], ids=["mouse", "touch"])
-@pytest.mark.parametrize("name", WIDGETS)
+@pytest.mark.parametrize("name", WITH_HANDLES)
 def test_each_handle_moves_with_the_pointer(show, name, size, move):
     page = show(name, size)
     handles = page.locator('.vrrae-lab svg [role="slider"]')
@@ -115,13 +119,37 @@ def test_each_handle_moves_with_the_pointer(show, name, size, move):
         handle.scroll_into_view_if_needed()
         label, before = handle.get_attribute("aria-label"), handle.get_attribute("aria-valuetext")
         scrolled = page.evaluate("scrollY")
-        for by in ((24, -24), (-24, 24)):
+        for by in ((24, -24), (-24, 24), (-90, 90)):  # some go from one whole number to the next
             move(page, handle.bounding_box(), by)
             if handle.get_attribute("aria-valuetext") != before:
                 break
         else:
             pytest.fail(f"{label} stays at {before}")
         assert page.evaluate("scrollY") == scrolled
+
+
+def test_a_cell_of_the_collapse_map_is_opened_by_keys_and_by_the_pointer(show):
+    page = show("collapse_map")
+    chosen = page.locator('[role="gridcell"][aria-selected="true"]')
+    seen = [(chosen.first.get_attribute("aria-label"), pixels(page))]
+    page.locator('[role="grid"]').first.focus()
+    for act in (lambda: page.keyboard.press("ArrowLeft"), lambda: page.locator('[role="gridcell"]').last.click()):
+        act()
+        page.wait_for_timeout(60)
+        seen.append((chosen.first.get_attribute("aria-label"), pixels(page)))
+    for (label, before), (other, after) in itertools.pairwise(seen):
+        assert label != other and differ(before, after)
+
+
+def test_a_drawing_is_encoded_while_it_is_drawn(show):
+    page = show("explore", "390")
+    pad = page.locator("canvas.pad")
+    pad.scroll_into_view_if_needed()
+    before, scrolled = pixels(page), page.evaluate("scrollY")
+    swipe(page, pad.bounding_box(), (30, 40))
+    page.wait_for_timeout(200)
+    assert differ(before, pixels(page))
+    assert page.evaluate("scrollY") == scrolled
 
 
 @pytest.mark.parametrize("size", ["900", "390"])

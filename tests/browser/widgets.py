@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax.random as jr
 import numpy as np
 
 import vrrae_lab as vl
@@ -9,8 +10,12 @@ from vrrae_lab.widgets.card import Card
 
 
 def _explore() -> Card:
-    model, _ = vl.checkpoint.load(vl.checkpoint.shipped("digits_vrrae"))
-    return vl.widgets.explore(model, vl.data.digits("train", 200))
+    return vl.widgets.explore(_shipped("vrrae"), vl.data.digits("train", 200), other=_shipped("vae"))
+
+
+def _shipped(name: str) -> vl.Autoencoder:
+    model, _ = vl.checkpoint.load(vl.checkpoint.shipped(f"digits_{name}"))
+    return model
 
 
 def _density() -> Card:
@@ -19,6 +24,10 @@ def _density() -> Card:
 
 WIDGETS: dict[str, Callable[[], Card]] = {
     "bandwidth_surface": vl.widgets.bandwidth_surface,
+    "batch_truncation": lambda: vl.widgets.batch_truncation(64, rank=12, batch_size=48, key=jr.key(0)),
+    "collapse_map": vl.widgets.collapse_map,
     "density": _density,
+    "explore": _explore,
     "kl": vl.widgets.kl,
+    "truncated_svd": lambda: vl.widgets.truncated_svd(vl.data.bumps(image_size=32), key=jr.key(0)),
 }

@@ -18,6 +18,8 @@ export function useWidth<T extends Element>(start = 400): [RefObject<T | null>, 
   return [ref, width];
 }
 
+const NARROWEST = 240; // also while a card is being laid out
+
 interface PlotProps {
   height: number;
   /** What a screen reader says of it. */
@@ -26,7 +28,8 @@ interface PlotProps {
 }
 
 export function Plot({ height, label, children }: PlotProps) {
-  const [ref, width] = useWidth<HTMLDivElement>();
+  const [ref, place] = useWidth<HTMLDivElement>();
+  const width = Math.max(NARROWEST, place);
   return (
     <div ref={ref} style={{ height: `${height}px` }}>
       <svg width={width} height={height} role="group" aria-label={label}>
