@@ -745,17 +745,8 @@ VIEWS = {
     "figures.charts.sweep_lines": row(
         figures.sweep_lines, curves=({"a": [1.0]}, []), x=([1.0], [Bad([], says="x has")])
     ),
-    "figures.charts.training_curves": row(
-        figures.training_curves, curves=({"a": Z[:, 0]}, []), steps=(None, [Bad([1, 2], says="x has")])
-    ),
     "figures.charts.bars": row(figures.bars, values=({"a": [1.0]}, NAMED)),
     "figures.charts.seed_strip": row(figures.seed_strip, values=({"a": [1.0]}, NAMED)),
-    "figures.charts.heat_maps": row(
-        figures.heat_maps,
-        maps=({"a": Z}, [Bad({}), Bad({"a": Z.T}, says="a has shape"), Bad({"a": Z[0]}, says="a has shape")]),
-        x=([1.0, 2.0], [Bad([2.0, 1.0]), Bad([0.0, 1.0]), Bad([1.0], says="x")]),
-        y=(list(range(12)), [Bad([1.0])]),
-    ),
     "widgets.explorer.explore": row(
         widgets.explore,
         model=(FROZEN, [*MODEL, Bad(VRRAE)]),

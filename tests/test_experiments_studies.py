@@ -210,7 +210,7 @@ def test_run_that_diverged_is_told_and_left_out(finished: Any) -> None:
     assert "VAE, beta 0: 1 diverged" in table
     assert next(line for line in table.splitlines() if "VAE, beta 0 " in line).count("–") == 5
     drawn = run.study.figures(record, run.folder)
-    assert drawn["errors"].data[0].y[0] is None and drawn["errors"].data[0].y[1] is not None
+    assert np.isnan(drawn["errors"].data[0].y).tolist() == [True, False]
 
 
 # ---- β
@@ -312,15 +312,15 @@ def test_thresholds_are_twice_the_eigenvalues_and_drawn_there(finished: Any) -> 
     used = {float(options["loss"].beta) for options in run.options.values()}
     assert sorted(used) == pytest.approx(run.record["data"]["betas"], rel=1e-5)
 
-    assert list(run.figures) == ["vae", "vrrae"]
-    for model, figure in run.figures.items():
+    assert list(run.figures) == ["collapsed", "errors"]
+    name = "VRRAE, 1.4 of the threshold, rate 0.01"
+    lost, error = 1 - np.mean(metric(run.record, name, "active_units")), metric(run.record, name, "test_error")
+    for figure, value in zip(run.figures.values(), (lost, error), strict=True):
         place = np.log(1 / 1e-3) / np.log(1.4 / 1e-3)  # of the threshold between the two values of β
         assert [shape.x0 for shape in figure.layout.shapes] == pytest.approx([place] * 2, rel=1e-4)
-        share, error = figure.data
-        name = f"{model.upper()}, 1.4 of the threshold, rate 0.01"
-        assert share.z[1][1] == 1 - np.mean(metric(run.record, name, "active_units"))
-        assert error.z[1][1] == pytest.approx(metric(run.record, name, "test_error"))
-        assert list(figure.layout.yaxis.ticktext) == ["0.001", "0.01"]
+        curves = {trace.name: trace.y for trace in figure.data}
+        assert list(curves) == [f"{model}, rate {rate}" for model in ("VAE", "VRRAE") for rate in ("0.001", "0.01")]
+        assert curves["VRRAE, rate 0.01"][1] == pytest.approx(value)
 
 
 def test_candidates_differ_in_their_rates(finished: Any) -> None:
@@ -530,9 +530,10 @@ def test_planes_of_all_models_have_one_scale(finished: Any) -> None:
     assert [title.text for title in figure.layout.annotations] == ["VAE", "beta-TCVAE", "AVAE", "VRRAE", "N(0, I)"]
     ranges = {getattr(figure.layout, f"{axis}axis{n}").range for axis in "xy" for n in ("", 2, 3, 4, 5)}
     ((low, high),) = ranges
-    assert low < min(min(*trace.x, *trace.y) for trace in figure.data)
-    assert high > max(max(*trace.x, *trace.y) for trace in figure.data)
-    assert [isinstance(trace.marker.color, str) for trace in figure.data] == [False] * 4 + [True]
+    points = [trace for trace in figure.data if trace.mode == "markers"]
+    assert low < min(min(*trace.x, *trace.y) for trace in points)
+    assert high > max(max(*trace.x, *trace.y) for trace in points)
+    assert [isinstance(trace.marker.color, str) for trace in points] == [False] * 4 + [True]
     assert list(run.figures["samples"].layout.yaxis.ticktext) == comparison.model_names(run.record)
 
 

@@ -27,12 +27,11 @@ def picture(figure: go.Figure) -> np.ndarray:
 # ---- pixels
 
 
-def test_grey_images_go_through_cividis() -> None:
+def test_grey_images_go_through_the_perceptual_map() -> None:
     pixels = figures.to_pixels(np.array([-3.0, 0.0, 1.0]).reshape(1, 1, 3, 1))
     assert pixels.shape == (1, 1, 3, 3) and pixels.dtype == np.uint8
-    # the ends of the map: dark blue and yellow
-    np.testing.assert_allclose(pixels[0, 0, 0].astype(int), [0, 32, 76], atol=3)
-    np.testing.assert_allclose(pixels[0, 0, 2].astype(int), [254, 232, 56], atol=3)
+    # the ends of the map: deep violet and light yellow
+    np.testing.assert_array_equal(pixels[0, 0, [0, 2]], [[36, 20, 74], [252, 246, 185]])
     brightness = figures.to_pixels(np.linspace(0, 1, 50).reshape(1, 1, 50, 1))[0, 0].astype(float) @ [0.2, 0.7, 0.1]
     assert (np.diff(brightness) > 0).all()
 
@@ -97,8 +96,21 @@ def test_png_magnifies_each_pixel(magnify: int) -> None:
 def test_image_grid_shows_the_pixels(channels: int, limits: tuple[float, float] | None) -> None:
     images = RNG.random((5, 6, 7, channels))
     figure = figures.image_grid(images, 3, limits=limits)
-    np.testing.assert_array_equal(picture(figure), figures.tile(figures.to_pixels(images, limits), 3))
+    shown = picture(figure)
+    tiled = figures.tile(figures.to_pixels(images, limits), 3)
+    clear = shown[..., 3] == 0
+    assert clear.any() and (shown[~clear, 3] == 255).all()
+    np.testing.assert_array_equal(shown[~clear, :3], tiled[~clear])
+    assert (tiled[clear] == 255).all()
     assert not figure.layout.yaxis.showticklabels
+
+
+def test_digits_are_ink_on_paper_and_large_images_smooth() -> None:
+    images = np.array([0.0, 0.2, 1.0, 2.0]).reshape(1, 2, 2, 1)
+    figure = figures.image_grid(images, 1, limits=(0, 1))
+    np.testing.assert_array_equal(picture(figure)[..., 0], [[255, 204], [0, 0]])
+    assert figure.data[0].zsmooth is False
+    assert figures.image_grid(np.zeros((1, 28, 28, 1)), 1).data[0].zsmooth == "fast"
 
 
 def test_image_grid_names_its_rows() -> None:
@@ -123,6 +135,10 @@ def test_image_grid_keeps_the_pixels_square() -> None:
 # ---- planes, curves, points
 
 
+def points(figure: go.Figure) -> list[go.Scatter]:
+    return [trace for trace in figure.data if trace.mode == "markers"]
+
+
 def test_latent_plane_has_a_panel_per_model() -> None:
     planes = {"VAE": RNG.normal(size=(9, 2)), "VRRAE": RNG.normal(size=(9, 2))}
     paths = {name: RNG.normal(size=(4, 2)) for name in planes}
@@ -130,37 +146,86 @@ def test_latent_plane_has_a_panel_per_model() -> None:
     assert isinstance(figure, go.Figure) and len(figure.data) == 4
     assert [note.text for note in figure.layout.annotations] == ["VAE", "VRRAE"]
     for i, name in enumerate(planes):
-        points, path = figure.data[2 * i], figure.data[2 * i + 1]
-        assert points.mode == "markers" and path.mode == "lines"
-        np.testing.assert_array_equal(np.stack([points.x, points.y], axis=1), planes[name])
+        images, path = figure.data[2 * i], figure.data[2 * i + 1]
+        assert images.mode == "markers" and path.mode == "lines"
+        np.testing.assert_array_equal(np.stack([images.x, images.y], axis=1), planes[name])
         np.testing.assert_array_equal(np.stack([path.x, path.y], axis=1), paths[name])
-        assert points.xaxis == path.xaxis == ("x" if i == 0 else "x2")
-    assert [trace.showlegend for trace in figure.data] == [True, True, False, False]
+        assert images.xaxis == path.xaxis == ("x" if i == 0 else "x2")
+    assert [trace.showlegend for trace in figure.data] == [False, True, False, False]
+    assert [trace.marker.color for trace in points(figure)] == [figures.MODELS["VAE"], figures.MODELS["VRRAE"]]
     assert figure.layout.xaxis.title.text == figure.layout.xaxis2.title.text == "first"
     assert figure.layout.yaxis.title.text == "second" and figure.layout.title.text == "Planes"
 
 
-def test_latent_plane_without_paths_coloured() -> None:
-    colour = np.arange(5.0)
-    figure = figures.latent_plane({"AE": RNG.normal(size=(5, 2))}, colour=colour)
-    (points,) = figure.data
-    np.testing.assert_array_equal(points.marker.color, colour)
+def test_latent_plane_of_values_has_a_scale_that_says_what_they_are() -> None:
+    colour = np.arange(5.0) / 3
+    figure = figures.latent_plane({"AE": RNG.normal(size=(5, 2))}, colour=colour, colour_name="x of the centre")
+    (images,) = figure.data
+    np.testing.assert_array_equal(images.marker.color, colour)
+    assert images.marker.showscale and images.marker.colorbar.title.text == "x of the centre"
 
 
-def test_training_curves_hold_the_values() -> None:
-    curves = {"VAE": np.array([3.0, 2.0, 1.0]), "AE": np.array([5.0, 4.0])}
-    figure = figures.training_curves(curves, title="Loss", quantity="error")
-    assert [trace.name for trace in figure.data] == ["VAE", "AE"]
-    for trace, values in zip(figure.data, curves.values(), strict=True):
-        np.testing.assert_array_equal(trace.y, values)
-        np.testing.assert_array_equal(trace.x, range(1, len(values) + 1))
-    assert figure.layout.yaxis.type == "log" and figure.layout.yaxis.title.text == "error"
-    assert len({trace.line.color for trace in figure.data}) == 2
+def test_latent_plane_of_classes_has_ten_colours_and_numerals_apart() -> None:
+    classes = np.arange(10).repeat(20)
+    planes = {"VAE": RNG.normal(size=(200, 2)), "prior": RNG.normal(size=(200, 2))}  # all middles near 0
+    figure = figures.latent_plane(planes, colour={"VAE": classes})
+    images, prior = points(figure)
+    assert [images.marker.color[20 * c] for c in range(10)] == list(figures.PALETTE) and len(set(figures.PALETTE)) == 10
+    assert prior.marker.color == figures.PALETTE[0]  # its own, as it has no classes
+    (numerals,) = (trace for trace in figure.data if trace.mode == "text")
+    assert list(numerals.text) == [str(c) for c in range(10)]
+    places = np.stack([numerals.x, numerals.y], axis=1) / np.ptp(planes["VAE"], axis=0)
+    gaps = np.linalg.norm(places[:, None] - places[None], axis=2)[np.triu_indices(10, 1)]
+    assert gaps.min() > 0.05
 
 
-def test_training_curves_at_given_steps() -> None:
-    figure = figures.training_curves({"VAE": np.array([3.0, 2.0])}, steps=[1, 500])
-    assert list(figure.data[0].x) == [1, 500]
+def test_a_term_that_turns_negative_stays_on_a_logarithmic_axis() -> None:
+    values = {"loss": np.array([300.0, 20.0, 1.0]), "KL": np.array([50.0, 0.0, -0.5])}
+    figure = figures.lines(values, [1, 2, 3], log_y=True, quantity="nats")
+    loss, kl = figure.data
+    assert figure.layout.yaxis.type == "linear"  # of heights that are logarithms themselves
+    np.testing.assert_array_equal(kl.customdata, values["KL"])
+    assert np.isfinite([*loss.y, *kl.y]).all() and kl.y[1] == 0
+    order = np.argsort([*loss.y, *kl.y])
+    np.testing.assert_array_equal(order, np.argsort([*values["loss"], *values["KL"]]))
+    ticks = dict(zip(figure.layout.yaxis.ticktext, figure.layout.yaxis.tickvals, strict=True))
+    assert ticks["0"] == 0 and "100" in ticks and "-0.1" in ticks
+    low, high = figure.layout.yaxis.range
+    assert low < min(kl.y) and high > max(loss.y)
+    assert ticks["100"] - ticks["10"] == pytest.approx(1, abs=0.1)  # a decade
+
+
+def test_positive_terms_have_plotly_s_logarithmic_axis() -> None:
+    figure = figures.lines({"VAE": np.array([3.0, np.nan, 1.0]), "AE": np.array([5.0, 4.0])}, [1, 2, 500], log_y=True)
+    assert figure.layout.yaxis.type == "log"
+    np.testing.assert_array_equal(figure.data[0].y, [3.0, np.nan, 1.0])
+    low, high = figure.layout.yaxis.range
+    assert low < 0 and high > np.log10(5.0)
+
+
+def test_names_stand_at_the_ends_of_lines_and_never_on_each_other() -> None:
+    ends = {"VAE": 1.0, "VRRAE": 1.001, "RRAE": 0.999, "AE": 0.0, "beta 1": 0.5}
+    figure = figures.lines({name: np.array([0.5, end]) for name, end in ends.items()}, [1, 2])
+    notes = {note.text: note for note in figure.layout.annotations}
+    assert set(notes) == {"VAE", "VRRAE", "RRAE", "AE", "β 1"}
+    assert all(note.x == 1 and note.xanchor == "left" for note in notes.values())  # right of the plot: off every point
+    places = sorted(note.y for note in notes.values())
+    room = figure.layout.height - figure.layout.margin.t - figure.layout.margin.b
+    assert np.diff(places).min() * room > 13 and 0 <= places[0] and places[-1] <= 1
+    assert notes["RRAE"].y < notes["VAE"].y < notes["VRRAE"].y
+    assert notes["VRRAE"].font.color == figures.MODELS["VRRAE"]
+    assert figure.layout.margin.r > 8 * 5 and not any(trace.showlegend for trace in figure.data)
+    assert not figures.lines({"one": np.ones(2)}, [1, 2]).layout.annotations
+
+
+def test_a_model_has_its_colour_whoever_is_beside_it() -> None:
+    curves = {name: np.ones(2) for name in ("VRRAE, train", "VRRAE, test", "VAE (f = I)", "RRAE+VAE", "Long AE", "KL")}
+    drawn = {trace.name: (trace.line.color, trace.line.dash) for trace in figures.lines(curves, [1, 2]).data}
+    assert drawn["VRRAE, train"] == ("#d9480f", "solid") and drawn["VRRAE, test"] == ("#d9480f", "dash")
+    assert drawn["VAE (f = I)"] == ("#2a6fbb", "solid") and drawn["KL"] == ("#7048e8", "solid")
+    assert [drawn[name][0] for name in ("RRAE+VAE", "Long AE")] == list(figures.PALETTE[:2])
+    names = [note.text for note in figures.lines(curves, [1, 2]).layout.annotations]
+    assert "—— VRRAE, train" in names and "– – VRRAE, test" in names  # which of the two lines it is
 
 
 def test_lines_stand_where_they_belong_on_the_asked_axes() -> None:
@@ -173,42 +238,22 @@ def test_lines_stand_where_they_belong_on_the_asked_axes() -> None:
     assert figure.layout.xaxis.exponentformat == "power"  # one millionth is 10⁻⁶ on an axis, not 1μ
 
 
-def test_more_curves_than_colours() -> None:
-    curves = {str(i): np.ones(2) for i in range(len(figures.PALETTE) + 1)}
-    assert figures.training_curves(curves).data[-1].line.color == figures.PALETTE[0]
-
-
 def test_seed_strip_shows_each_seed_the_means_and_the_floors() -> None:
     figure = figures.seed_strip(
         {"AE": [1.0, 3.0], "VAE": [4.0]}, title="Errors", floors={"nearest": 16.8, "linear": 2.0}
     )
-    means, points = figure.data
+    means, seeds = figure.data
     assert dict(zip(means.x, means.y, strict=True)) == {"AE": 2.0, "VAE": 4.0}
-    assert list(zip(points.x, points.y, strict=True)) == [("AE", 1.0), ("AE", 3.0), ("VAE", 4.0)]
+    assert list(zip(seeds.x, seeds.y, strict=True)) == [("AE", 1.0), ("AE", 3.0), ("VAE", 4.0)]
     assert [line.y0 for line in figure.layout.shapes] == [line.y1 for line in figure.layout.shapes] == [16.8, 2]
-    assert [note.text for note in figure.layout.annotations] == ["nearest", "linear"]
+    assert [note.text for note in figure.layout.annotations] == ["mean 2", "4", "nearest", "linear"]
+    assert list(seeds.marker.color) == [figures.MODELS[name] for name in ("AE", "AE", "VAE")]
     assert figure.layout.yaxis.title.text == "error (%)"
 
 
-@pytest.mark.parametrize(
-    ("floors", "places"),
-    [
-        ({"a": 10.0, "b": 20.0}, {"a": "top right", "b": "top right"}),
-        ({"a": 19.5, "b": 20.0}, {"a": "bottom right", "b": "top right"}),
-        ({"a": 19.5, "b": 20.0, "c": 17.8}, {"b": "top right", "a": "bottom right", "c": "top left"}),
-        ({"a": 19.5, "b": 20.0, "c": 19.0, "d": 5.0}, {"b": "top right", "a": "bottom right", "c": "top left"}),
-    ],
-)
-def test_labels_of_near_floors_do_not_cover_each_other(floors: dict[str, float], places: dict[str, str]) -> None:
-    figure = figures.seed_strip({"AE": [1.0]}, floors=floors)
-    corner = {("bottom", "right"): "top right", ("top", "right"): "bottom right", ("bottom", "left"): "top left"}
-    found = {note.text: corner[note.yanchor, note.xanchor] for note in figure.layout.annotations}
-    assert found == {"d": "top right"} | places if "d" in floors else found == places
-
-
 def test_seed_strip_leaves_out_a_model_without_values() -> None:
-    means, points = figures.seed_strip({"AE": [], "VAE": [4.0]}).data
-    assert list(means.x) == list(points.x) == ["VAE"]
+    means, seeds = figures.seed_strip({"AE": [], "VAE": [4.0]}).data
+    assert list(means.x) == list(seeds.x) == ["VAE"]
 
 
 def test_bars_are_grouped_by_coefficient() -> None:
@@ -224,61 +269,38 @@ def test_figures_are_ready_for_a_page() -> None:
     for figure in (
         figures.image_grid(RNG.random((2, 8, 8, 1)), 2),
         figures.latent_plane({"AE": RNG.normal(size=(5, 2))}),
-        figures.training_curves({"AE": np.ones(3)}),
+        figures.lines({"AE": np.ones(3)}, range(3)),
         figures.seed_strip({"AE": [1.0]}),
         figures.bars({"AE": [1.0]}),
     ):
         assert isinstance(figure, go.Figure)
         assert figure.layout.width > 100 and figure.layout.height > 100
-        assert "<div" in figure.to_html(include_plotlyjs=False, full_html=False)
+        assert '"displayModeBar": false' in figure.to_html(include_plotlyjs=False, full_html=False)
+        assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
 
 
-# ---- heat maps and lines
+def test_a_notebook_shows_figures_without_a_toolbar(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    monkeypatch.setattr("plotly.io.show", lambda figure, **options: shown.append(options["config"]))
+    figure = figures.bars({"AE": [1.0]})
+    figure._ipython_display_()
+    figure.show(config={"displayModeBar": True})  # who wants it has it
+    assert shown == [{"displayModeBar": False}, {"displayModeBar": True}]
 
 
-def test_heat_maps_show_every_value_with_threshold_lines() -> None:
-    share = np.array([[0.0, 0.5, 1.0], [0.25, np.nan, 1.0]])
-    error = np.array([[3.0, 4.0, 90.0], [5.0, np.nan, 91.0]])
-    figure = figures.heat_maps(
-        {"share": share, "error": error},
-        x=[1.0, 10.0, 1000.0],
-        y=[1e-4, 1e-3],
-        limits={"share": (0.0, 1.0)},
-        lines={"first": 10.0**0.5, "second": 100.0, "at the edge": 1000.0, "beyond": 1e7},
-        title="map",
-        axis_names=("β", "rate"),
-    )
-    first, second = figure.data
-    np.testing.assert_array_equal(first.z, share)
-    np.testing.assert_array_equal(second.z, error)
-    assert (first.zmin, first.zmax, second.zmin) == (0.0, 1.0, None)
-    assert [list(row) for row in first.text] == [["0", "0.5", "1"], ["0.25", "", "1"]]
-    assert first.colorscale[0][1] == second.colorscale[0][1] == "#00224e"  # cividis
-    # in logarithms: halfway between the first two cells, halfway between the next two, on the last, nowhere
-    assert [shape.x0 for shape in figure.layout.shapes] == pytest.approx([0.5, 1.5, 2.0] * 2)
-    assert all(shape.x0 == shape.x1 for shape in figure.layout.shapes)
-    texts = [note.text for note in figure.layout.annotations]
-    assert texts.count("first") == texts.count("second") == 2 and "beyond" not in texts
-    assert list(figure.layout.xaxis.ticktext) == ["1", "10", "1e+03"]
-    assert list(figure.layout.yaxis2.ticktext) == ["0.0001", "0.001"]
-    assert {"share", "error"} <= set(texts)
-
-
-@pytest.mark.parametrize("x", [[0.0, 1.0], [2.0, 1.0], [-1.0, 1.0]])
-def test_heat_maps_refuse_a_grid_without_logarithms(x: list[float]) -> None:
-    with pytest.raises(ValueError, match="must be positive and rising"):
-        figures.heat_maps({"a": np.zeros((1, 2))}, x=x, y=[1.0])
+# ---- settings
 
 
 def test_lines_stand_at_even_places_and_repeat_colours_with_another_dash() -> None:
-    curves = {f"model {i}": [1.0, None, 0.1] for i in range(9)}
+    curves = {f"model {i}": [1.0, None, 0.1] for i in range(12)}
     figure = figures.sweep_lines(curves, x=[0.0, 1e-3, 1.0], axis_names=("β", "σ"), logarithmic=True)
     assert [trace.name for trace in figure.data] == list(curves)
-    assert list(figure.data[0].x) == [0, 1, 2] and list(figure.data[0].y) == [1.0, None, 0.1]
+    assert list(figure.data[0].x) == [0, 1, 2] and figure.data[0].y[[0, 2]].tolist() == [1.0, 0.1]
+    assert np.isnan(figure.data[0].y[1])
     assert list(figure.layout.xaxis.ticktext) == ["0", "0.001", "1"]
     assert (
         figure.layout.yaxis.type == "log"
         and figures.sweep_lines(curves, x=[0.0, 1.0, 2.0]).layout.yaxis.type == "linear"
     )
     looks = [(trace.line.color, trace.line.dash) for trace in figure.data]
-    assert len(set(looks)) == 9 and looks[0][0] == looks[7][0]
+    assert len(set(looks)) == 12 and looks[0][0] == looks[10][0]

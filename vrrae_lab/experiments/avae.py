@@ -263,13 +263,12 @@ def scaling(
     planes = {name: to_plane(z) for name, z in sets.items()}
     figure = figures.latent_plane(
         planes,
-        colour=colour,
+        colour=dict.fromkeys(list(planes)[:-1], colour),
         title=f"Aggregate posteriors in the plane, distances kept as far as possible, coloured by label, seed {seed}",
         axis_names=("", ""),
     )
     reach = 1.05 * max(float(np.abs(points).max()) for points in planes.values())
     figure.update_traces(marker_size=4)
-    figure.data[-1].marker.color = figures.PALETTE[-1]
     figure.update_layout(showlegend=False, width=100 + 280 * len(planes), height=330)  # panels about square
     return figure.update_xaxes(range=(-reach, reach)).update_yaxes(range=(-reach, reach))
 

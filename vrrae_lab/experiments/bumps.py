@@ -162,7 +162,9 @@ class Bumps:
                 title="Test error by seed",
                 floors={"nearest training image": record["floors"]["nearest training image"]},
             ),
-            "training": figures.training_curves(curves, steps=steps, title=f"Training, {title}"),
+            "training": figures.lines(
+                curves, steps, title=f"Training, {title}", x_name="step", quantity="loss", log_y=True
+            ),
         }
 
 

@@ -105,28 +105,33 @@ class CollapseMap(Study):
         return "\n".join([markdown_table(head, rows), "", *lines, *closing(record, *verdicts)])
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
-        """Two heat maps per model; means over the seeds."""
-        settings = record["settings"]
-        found = thresholds(record)
-        marks = {"linear threshold": found[0]}
-        if found[-1] < 0.99 * found[0]:
-            marks = {"first of the linear thresholds": found[-1], "last": found[0]}
+        """Collapse and error against β, a line for each model and rate; means over the seeds."""
+        settings, betas = record["settings"], record["data"]["betas"]
+        metrics = {
+            "collapsed": ("share of collapsed coefficients", _shares),
+            "errors": ("test error (%)", lambda record, name: comparison.of_model(record, name, "test_error")),
+        }
         drawn = {}
-        for model in MODELS:
-            names = [[_name(model, b, r) for b in settings["relative_betas"]] for r in settings["learning_rates"]]
-            maps = {
-                "share of collapsed coefficients": _grid(names, lambda name: _shares(record, name)),
-                "test error (%)": _grid(names, lambda name: comparison.of_model(record, name, "test_error")),
+        for key, (quantity, values) in metrics.items():
+            curves = {
+                f"{model}, rate {rate:g}": [
+                    float(np.mean(found)) if (found := values(record, _name(model, b, rate))) else None
+                    for b in settings["relative_betas"]
+                ]
+                for model in MODELS
+                for rate in settings["learning_rates"]
             }
-            drawn[model.lower()] = figures.heat_maps(
-                maps,
-                x=record["data"]["betas"],
-                y=settings["learning_rates"],
-                limits={"share of collapsed coefficients": (0.0, 1.0)},
-                lines=marks,
-                title=f"{model}, mean over {len(record['seeds'])} seeds",
-                axis_names=("β (per sample, in nats)", "learning rate"),
+            figure = figures.sweep_lines(
+                curves,
+                x=betas,
+                title=f"Mean over {len(record['seeds'])} seeds; dashed: the thresholds of a linear model",
+                axis_names=("β (per sample, in nats)", quantity),
             )
+            for threshold in thresholds(record):
+                if betas[0] < threshold < betas[-1]:
+                    place = np.interp(np.log(threshold), np.log(betas), range(len(betas)))
+                    figure.add_vline(x=float(place), line={"color": figures.INK, "dash": "dash", "width": 1})
+            drawn[key] = figure
         return drawn
 
 
@@ -137,10 +142,6 @@ def thresholds(record: Mapping[str, Any]) -> list[float]:
 
 def _shares(record: Mapping[str, Any], name: str) -> list[float]:
     return list(comparison.collapsed_shares(record, name).values())
-
-
-def _grid(names: list[list[str]], values: Any) -> np.ndarray:
-    return np.array([[np.mean(values(name)) if values(name) else np.nan for name in row] for row in names], float)
 
 
 def _grid_cell(record: Mapping[str, Any], name: str) -> str:

@@ -233,14 +233,10 @@ def pictures(record: Mapping[str, Any], out: Path, train: Dataset) -> dict[str, 
             np.concatenate(samples), 12, title=f"Generated, seed {seed}", row_names=list(models), limits=limits
         ),
         "singular_values": figures.sweep_lines(
-            {name: _positive(found[0]) for name, found in values.items()},
+            {name: found[0] for name, found in values.items()},
             x=range(1, 1 + max(len(found[0]) for found in values.values())),
             title=f"Singular values of the coefficients, seed {seed}",
             axis_names=("number", "singular value / √N"),
             logarithmic=True,
         ),
     }
-
-
-def _positive(values: list[float]) -> list[float | None]:
-    return [value if value > 0 else None for value in values]

@@ -1,16 +1,18 @@
 """Arrays in, plotly `Figure` out. Nothing is displayed by side effect, and nothing of this package is imported.
 
-Colours come from the Okabe–Ito palette and the cividis map, which colour-blind readers can tell apart.
+One colour a model everywhere, by its name; ten classes have ten colours; values go through one perceptual map. Paper is
+clear and ink reads on white and on black.
 """
 
-from vrrae_lab.figures.charts import bars, heat_maps, latent_plane, lines, seed_strip, sweep_lines, training_curves
+from vrrae_lab.figures.charts import bars, latent_plane, lines, seed_strip, sweep_lines
 from vrrae_lab.figures.pictures import image_grid, png, tile, to_pixels
-from vrrae_lab.figures.style import PALETTE
+from vrrae_lab.figures.style import INK, MODELS, PALETTE
 
 __all__ = [
+    "INK",
+    "MODELS",
     "PALETTE",
     "bars",
-    "heat_maps",
     "image_grid",
     "latent_plane",
     "lines",
@@ -19,5 +21,4 @@ __all__ = [
     "sweep_lines",
     "tile",
     "to_pixels",
-    "training_curves",
 ]
