@@ -24,6 +24,7 @@ NAMES = {
     "seeds": "several seeds one after another or vmapped",
     "density": "kernel densities, and the bandwidth of AVAE",
     "latency": "what a slider waits for",
+    "page": "decoding and encoding in the page itself, in a browser",
     "key_press": "from a key press to changed pixels in a browser",
     "growth": "cost against batch, latent and image size",
     "memory": "memory a step needs",

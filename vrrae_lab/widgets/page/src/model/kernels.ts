@@ -14,31 +14,56 @@ export function kernels(): WebAssembly.Module[] {
   });
 }
 
-/** `convolve` of kernel.as.ts where the browser has no WebAssembly SIMD: `memory` is the same. */
+/** `convolve` of kernel.as.ts without SIMD, over the same memory: two pixels at a time, four outputs of each. */
 export function plain(memory: Float32Array): Convolve {
   return (x, down, right, line, taps, run, weights, blocks, y, yDown, yRight, rows, columns, floor) => {
-    // lengths are in bytes: /4
-    for (let block = 0, first = weights >> 2; block < blocks; block++, first += 8 + 2 * taps * run) {
+    const other = columns > 1 ? right >> 2 : 0; // lengths are in bytes, places count floats
+    const yOther = columns > 1 ? yRight >> 2 : 0;
+    const lastColumn = Math.max(columns, 2) - 2;
+    const size = 8 + 2 * taps * run;
+    for (let four = 0; four < 2 * blocks; four++) {
+      const first = (weights >> 2) + size * (four >> 1) + 4 * (four & 1);
       for (let row = 0; row < rows; row++) {
-        for (let column = 0; column < columns; column++) {
-          let [a, b, c, d, e, f, g, h] = memory.subarray(first, first + 8);
-          let w = first + 8;
+        for (let column = 0; column < columns; column += 2) {
+          const j = Math.min(column, lastColumn);
+          let w = first;
+          let a0 = memory[w];
+          let a1 = memory[w + 1];
+          let a2 = memory[w + 2];
+          let a3 = memory[w + 3];
+          let b0 = a0;
+          let b1 = a1;
+          let b2 = a2;
+          let b3 = a3;
+          w += 8;
           for (let tap = 0; tap < taps; tap++) {
-            const from = (x + row * down + column * right + tap * line) >> 2;
+            const from = (x + row * down + j * right + tap * line) >> 2;
             for (let i = from; i < from + (run >> 2); i++, w += 8) {
-              const seen = memory[i];
-              a += seen * memory[w];
-              b += seen * memory[w + 1];
-              c += seen * memory[w + 2];
-              d += seen * memory[w + 3];
-              e += seen * memory[w + 4];
-              f += seen * memory[w + 5];
-              g += seen * memory[w + 6];
-              h += seen * memory[w + 7];
+              const a = memory[i];
+              const b = memory[i + other];
+              const w0 = memory[w];
+              const w1 = memory[w + 1];
+              const w2 = memory[w + 2];
+              const w3 = memory[w + 3];
+              a0 += a * w0;
+              a1 += a * w1;
+              a2 += a * w2;
+              a3 += a * w3;
+              b0 += b * w0;
+              b1 += b * w1;
+              b2 += b * w2;
+              b3 += b * w3;
             }
           }
-          const to = (y + row * yDown + column * yRight + 32 * block) >> 2;
-          [a, b, c, d, e, f, g, h].forEach((sum, o) => (memory[to + o] = Math.max(sum, floor)));
+          const to = ((y + row * yDown + j * yRight) >> 2) + 4 * four;
+          memory[to] = Math.max(a0, floor);
+          memory[to + 1] = Math.max(a1, floor);
+          memory[to + 2] = Math.max(a2, floor);
+          memory[to + 3] = Math.max(a3, floor);
+          memory[to + yOther] = Math.max(b0, floor);
+          memory[to + yOther + 1] = Math.max(b1, floor);
+          memory[to + yOther + 2] = Math.max(b2, floor);
+          memory[to + yOther + 3] = Math.max(b3, floor);
         }
       }
     }

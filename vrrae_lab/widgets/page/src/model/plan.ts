@@ -23,12 +23,14 @@ export interface Frame {
   step: number;
 }
 
+type Strides = [row: number, column: number, input: number, output: number];
+
 /** What of a layer's weights is used, in this order, and how far apart the numbers lie. */
 interface Kernel {
   weight: ArraySpec;
   rows: number[];
   columns: number[];
-  strides: [row: number, column: number, input: number, output: number];
+  strides: Strides;
   bias?: ArraySpec;
   relu?: boolean;
 }
@@ -67,12 +69,16 @@ export class Plan {
     if (layer.op === "linear") {
       const [outputs, inputs] = weight.shape;
       const to = this.frame([1, 1, outputs], next, upToEight(outputs));
-      const strides: Kernel["strides"] = [width * channels, channels, 1, inputs];
-      steps.push(this.call({ weight, rows: range(height), columns: range(width), strides, bias, relu }, from, to));
+      const unbroken = from.step === channels && from.line === width * channels;
+      const kernel = unbroken
+        ? { rows: [0], columns: [0], strides: [0, 0, 1, inputs] as Strides }
+        : { rows: range(height), columns: range(width), strides: [width * channels, channels, 1, inputs] as Strides };
+      const seen = unbroken ? { ...from, shape: [1, 1, inputs] as Shape, step: inputs } : from;
+      steps.push(this.call({ weight, bias, relu, ...kernel }, seen, to));
       return to;
     }
     const [rows, columns, inputs, outputs] = weight.shape;
-    const strides: Kernel["strides"] = [columns * inputs * outputs, inputs * outputs, outputs, 1];
+    const strides: Strides = [columns * inputs * outputs, inputs * outputs, outputs, 1];
     if (layer.op === "conv") {
       const { stride, padding } = layer;
       const size = (side: number, taps: number) => Math.floor((side + 2 * padding - taps) / stride) + 1;
@@ -122,11 +128,9 @@ export class Plan {
         to += 8;
         for (const row of rows) {
           for (const column of columns) {
-            const first = row * strides[0] + column * strides[1];
-            for (let i = 0; i < inputs; i++) {
-              for (let o = start; o < end; o++) {
-                memory[to + 8 * i + o - start] = numbers[first + i * strides[2] + o * strides[3]];
-              }
+            for (let o = start; o < end; o++) {
+              const first = row * strides[0] + column * strides[1] + o * strides[3];
+              spread(memory, to + o - start, numbers, first, strides[2], inputs);
             }
             to += 8 * from.step;
           }
@@ -146,6 +150,11 @@ export class Plan {
 }
 
 const bytes = (floats: number) => 4 * floats;
+
+/** To every eighth place. */
+function spread(to: Float32Array, place: number, from: Float32Array, first: number, stride: number, count: number) {
+  for (let i = 0; i < count; i++) to[place + 8 * i] = from[first + stride * i];
+}
 
 /** Write an image, or numbers. */
 export function put(memory: Float32Array, { shape, first, line, step }: Frame, values: ArrayLike<number>): void {
