@@ -7,6 +7,8 @@ JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 EXTRAS := lab,data,test,dev
+PAGE := vrrae_lab/widgets/page
+PAGE_INSTALLED := $(PAGE)/node_modules/.package-lock.json
 # Colab's Python is newer: `make colab COLAB_PYTHON=python3.13` where there is one.
 COLAB_PYTHON ?= $(PYTHON)
 COLAB_INSTALLED := .venv-colab/.installed
@@ -23,7 +25,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab demo test colab bench browser lint notebooks shipped runs page docs constraints
+.PHONY: help install lab demo test colab bench browser lint notebooks shipped runs page page-check docs constraints
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,12 +57,14 @@ bench: $(INSTALLED) ## Speed, side by side with RRAEs and PyTorch, which it inst
 browser: $(INSTALLED) ## Only the tests that drive JupyterLab in Chromium; fails without Chromium
 	VRRAE_LAB_REQUIRE=browser $(BIN)/python -m pytest tests/browser $(ARGS)
 
-lint: $(INSTALLED) ## Style, types, the order of imports between modules, and that notebook outputs are up to date
+lint: $(INSTALLED) ## Style, types, the order of imports, that notebook outputs are up to date, and with Node the page
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python tools/notebooks.py --check
 	$(BIN)/python -m pytest -q tests/test_ladder.py
+	@if command -v node > /dev/null; then $(MAKE) --no-print-directory page-check; \
+		else echo "There is no Node here: the page's modules are not checked"; fi
 
 notebooks: $(INSTALLED) ## Run the notebooks in full and store their outputs (NAMES="03_bump_collapse.ipynb" for some)
 	$(BIN)/python tools/notebooks.py $(NAMES)
@@ -71,8 +75,15 @@ shipped: $(INSTALLED) ## Train the models and make the records that come with th
 runs: $(INSTALLED) ## Start the papers' full runs in the background, or go on with them, and say where they stand (hours)
 	$(BIN)/python tools/long_runs.py $(ARGS)
 
-page: ## Build the page's one file, vrrae_lab/widgets/lab.js, from its modules (needs Node 20 or newer; users need none)
-	cd vrrae_lab/widgets/page && npm ci --silent && npm run --silent build
+page: $(PAGE_INSTALLED) ## Build the page's one file, vrrae_lab/widgets/lab.js, from its modules (needs Node 20 or newer; users need none)
+	cd $(PAGE) && npm run --silent build
+
+# Style, types and tests of the page's modules, and that the one file is what they make.
+page-check: $(PAGE_INSTALLED)
+	cd $(PAGE) && npm run --silent check
+
+$(PAGE_INSTALLED): $(PAGE)/package-lock.json
+	cd $(PAGE) && npm ci --silent
 
 docs: $(INSTALLED) ## The documentation as web pages in build/docs, from the README, the docstrings and the notebooks as they are
 	$(BIN)/python -m pip install -q -e ".[docs]" -c constraints.txt

@@ -88,12 +88,23 @@ def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
 def test_from_the_source_distribution_the_tests_can_be_run(source: set[str]) -> None:
     needed = {"Makefile", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "pyproject.toml", ".ci/run"}
     needed |= {"constraints.txt", "constraints-colab.txt", "docs/results.md", "binder/postBuild"}
-    for pattern in ("vrrae_lab/**/*.py", "tests/**/*.py", "benchmarks/**/*.py", "tools/*.py", "notebooks/*.ipynb"):
+    code = ("vrrae_lab/**/*.py", "tests/**/*.py", "benchmarks/**/*.py", "tools/*.py", "notebooks/*.ipynb")
+    for pattern in (*code, "vrrae_lab/widgets/page/*.*", "vrrae_lab/widgets/page/src/**/*.ts*"):
         needed |= {path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern)}
     assert needed <= source
 
 
 def test_the_source_distribution_holds_neither_caches_nor_results(source: set[str]) -> None:
     folders = {part for name in source for part in PurePosixPath(name).parts[:-1]}
-    assert not folders & {"__pycache__", "runs", "build", "dist", ".git", ".venv", ".venv-colab", "shared"}
+    assert not folders & {
+        "__pycache__",
+        "runs",
+        "build",
+        "dist",
+        ".git",
+        ".venv",
+        ".venv-colab",
+        "shared",
+        "node_modules",
+    }
     assert not {name for name in source if name.endswith((".pyc", ".zip", ".gz", ".npy", ".npz"))}

@@ -27,13 +27,17 @@ PAGE = Path(vl.__file__).parent / "widgets" / "page"
 SHAPE = (12, 21, 1)  # neither square nor multiples of 16
 
 
+def some_images(count, shape):
+    return np.random.default_rng(0).random((count, *shape), np.float32)
+
+
 def family_member(constructor, key, shape=SHAPE, latent_size=11, rank=3):
     """A frozen model of weights as large as those of a trained one: fresh ones make images of nearly one colour."""
     sizes = {"shape": shape, "latent_size": latent_size, "rank": rank, "num_matrices": 2}
     names = inspect.signature(CONSTRUCTORS[constructor]).parameters
     model = build(constructor, {name: sizes[name] for name in names if name != "key"}, key=key)
     model = Autoencoder(model.encoder, model.bottleneck, model.decoder, model.shape)  # alike ones are compiled once
-    return freeze_basis(jax.tree.map(_larger, model), jax.random.uniform(key, (16, *shape)))
+    return freeze_basis(jax.tree.map(_larger, model), some_images(16, shape))
 
 
 def _larger(leaf):
@@ -43,7 +47,7 @@ def _larger(leaf):
 def dense(bottleneck, key):
     keys = jax.random.split(key)
     nets = DenseEncoder(SHAPE, 9, key=keys[0]), DenseDecoder(SHAPE, 9, key=keys[1])
-    return freeze_basis(Autoencoder(nets[0], bottleneck, nets[1], SHAPE), jax.random.uniform(key, (16, *SHAPE)))
+    return freeze_basis(Autoencoder(nets[0], bottleneck, nets[1], SHAPE), some_images(16, SHAPE))
 
 
 def in_float16(model):
@@ -90,7 +94,7 @@ def test_the_page_computes_what_the_library_does(tmp_path, getkey):
     models["CIFAR-10"] = family_member("vae", key, (32, 32, 3), latent_size=40)
     models["the smallest images"] = family_member("rrae", key, (4, 5, 2), latent_size=1, rank=1)
     models["dense"], models["dense RRAE"] = dense(Identity(), key), dense(LowRank.of_rank(2), key)
-    images = {name: jax.random.uniform(key, (2, *model.shape)) for name, model in models.items()}
+    images = {name: some_images(2, model.shape) for name, model in models.items()}
     for name, data in {"digits_vrrae": vl.data.digits(), "bumps_vae": vl.data.bumps(image_size=32)}.items():
         models[name], _ = vl.checkpoint.load(vl.checkpoint.shipped(name))
         images[name] = data.x[:2]
