@@ -29,8 +29,11 @@ const { outputFiles, metafile } = await build({
   minify: true,
   charset: "utf8",
   legalComments: "none",
-  jsx: "automatic",
-  jsxImportSource: "preact",
+  tsconfigRaw: {}, // its JSX is for the types alone
+  jsx: "transform",
+  jsxFactory: "h",
+  jsxFragment: "Fragment",
+  inject: [new URL("src/jsx.ts", import.meta.url).pathname],
   plugins: [forEsbuild, style],
   metafile: true,
   write: false,

@@ -1,8 +1,9 @@
 // A plane of two coefficients: the data as points, numerals where classes lie, what is decoded where, and a marker.
-import { contourDensity } from "d3-contour";
 import { scaleLinear } from "./scale";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { colour, theme } from "../theme";
+import { densityOn } from "../widgets/kernels";
+import { contour } from "./contour";
 import { Handle, place } from "./handle";
 import { Image, inks, type Look, paint } from "./Image";
 import { AxisBelow, useWidth } from "./Plot";
@@ -198,18 +199,17 @@ function Ground({ points, labels, screen, size, x, y, grid = 0, decode, density,
     if (density && points.length) {
       context.globalAlpha = 0.7;
       context.strokeStyle = css("muted");
-      const levels = contourDensity<number>()
-        .x((i) => screen[2 * i])
-        .y((i) => screen[2 * i + 1])
-        .size([size, size])
-        .bandwidth(14)
-        .thresholds(6)(Array.from({ length: screen.length / 2 }, (_, i) => i));
-      for (const { coordinates } of levels)
-        for (const ring of coordinates.flat()) {
-          context.beginPath();
-          ring.forEach(([a, b], n) => (n ? context.lineTo(a, b) : context.moveTo(a, b)));
-          context.stroke();
+      const steps = Array.from({ length: 48 }, (_, i) => (i * size) / 47);
+      const places = Array.from({ length: screen.length / 2 }, (_, i) => [screen[2 * i], screen[2 * i + 1]]);
+      const heights = densityOn(places, 14, steps, steps);
+      const most = heights.reduce((a, b) => Math.max(a, b));
+      context.beginPath();
+      for (let level = 1; level < 7; level++)
+        for (const [from, to] of contour(heights, 48, (level * most) / 7)) {
+          context.moveTo((from[0] * size) / 47, (from[1] * size) / 47);
+          context.lineTo((to[0] * size) / 47, (to[1] * size) / 47);
         }
+      context.stroke();
     }
   }, [points, labels, screen, size, grid, grid ? decode : null, density, family, drawn]);
   return (

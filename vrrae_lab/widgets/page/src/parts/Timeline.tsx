@@ -1,8 +1,7 @@
 // A race from its first step to its last: a handle to scrub with, a band for each model, and marks of what happened.
-import { bisectCenter, nice } from "d3-array";
 import { Handle, place } from "./handle";
 import { AxisBelow, Plot } from "./Plot";
-import { scaleLinear, type Scale } from "./scale";
+import { nearest, nice, scaleLinear, type Scale } from "./scale";
 import type { Mark } from "./tape";
 
 export interface Band {
@@ -123,7 +122,7 @@ export function Timeline({ steps, at, bands, marks, onMove }: TimelineProps) {
                   value={at}
                   min={0}
                   max={last}
-                  onDrag={(px) => onMove(bisectCenter(places, px))}
+                  onDrag={(px) => onMove(nearest(places, px))}
                   onKey={(by) => onMove(by ? Math.min(last, Math.max(0, at + by)) : 0)}
                 />
               </g>
@@ -148,7 +147,7 @@ interface ScrubProps {
 /** A place in which a press or a drag chooses the nearest frame. */
 export function Scrub({ steps, left, top, width, height, onMove }: ScrubProps) {
   const go = (event: PointerEvent & { currentTarget: SVGRectElement }) => {
-    if (steps.length) onMove(bisectCenter(steps, place(event.currentTarget.ownerSVGElement!, event)[0]));
+    if (steps.length) onMove(nearest(steps, place(event.currentTarget.ownerSVGElement!, event)[0]));
   };
   return (
     <rect

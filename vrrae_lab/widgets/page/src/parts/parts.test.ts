@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { contour } from "./contour";
 import { densities, places } from "./Lobes";
 import { centroids } from "./Map";
 import { apart } from "./Plot";
@@ -42,4 +43,15 @@ test("numerals of near classes stand apart, and an empty class has none", () => 
   expect(Math.hypot(a![0] - b![0], a![1] - b![1])).toBeGreaterThan(20);
   expect(none).toBeUndefined();
   expect(far![0]).toBeCloseTo(150, 0);
+});
+
+test("a contour lies where the grid has its height", () => {
+  const width = 21;
+  const heights = Array.from({ length: width * width }, (_, i) =>
+    Math.hypot((i % width) - 10, Math.floor(i / width) - 10),
+  );
+  const pieces = contour(heights, width, 6.5);
+  expect(pieces.length).toBeGreaterThan(30);
+  for (const [x, y] of pieces.flat()) expect(Math.hypot(x - 10, y - 10)).toBeCloseTo(6.5, 1);
+  expect(contour(heights, width, 99)).toEqual([]);
 });

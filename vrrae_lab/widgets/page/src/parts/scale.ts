@@ -1,6 +1,34 @@
 // Values to pixels and back, and round values for an axis. What d3-scale does with numbers, without its colours, dates
 // and languages.
-import { ticks } from "d3-array";
+/** A round number of which about `count` lie between two values: 1, 2 or 5 times a power of ten. */
+const roundStep = (low: number, high: number, count: number): number => {
+  const wanted = Math.abs(high - low) / Math.max(1, count) || 1;
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  const factor = wanted / power;
+  return power * (factor < Math.SQRT2 ? 1 : factor < Math.sqrt(10) ? 2 : factor < Math.sqrt(50) ? 5 : 10);
+};
+
+/** About `count` round values from `low` to `high`. */
+export const ticks = (low: number, high: number, count: number): number[] => {
+  const step = roundStep(low, high, count);
+  const first = Math.ceil(Math.min(low, high) / step - 1e-9);
+  const last = Math.floor(Math.max(low, high) / step + 1e-9);
+  // -0 would be written with its sign
+  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)) || 0);
+};
+
+/** The two values moved outwards to round ones. */
+export const nice = (low: number, high: number, count: number): [number, number] => {
+  const step = roundStep(low, high, count);
+  return [Math.floor(low / step) * step, Math.ceil(high / step) * step];
+};
+
+/** The place in a rising row of the value nearest to one. */
+export const nearest = (row: ArrayLike<number>, value: number): number => {
+  let best = 0;
+  for (let i = 1; i < row.length; i++) if (Math.abs(row[i] - value) < Math.abs(row[best] - value)) best = i;
+  return best;
+};
 
 /** Two numbers. */
 type Pair = number[];

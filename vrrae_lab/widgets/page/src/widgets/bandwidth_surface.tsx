@@ -1,10 +1,10 @@
 // AVAE's bandwidth over dimension and number of kernels, and what follows from it.
-import { contours } from "d3-contour";
 import { useMemo } from "preact/hooks";
 import type { Host } from "../host";
 import { Card, Presets } from "../parts/Card";
 import { Handle } from "../parts/handle";
 import { Image } from "../parts/Image";
+import { path } from "../parts/path";
 import { AxisBelow, AxisLeft, Plot, useWidth } from "../parts/Plot";
 import { scaleLinear, scaleLog } from "../parts/scale";
 import { Slider } from "../parts/Slider";
@@ -136,19 +136,19 @@ function Surface({ surface, side, l, m, h, set }: SurfaceProps) {
     const flipped = Float32Array.from(values, (_, i) => values[(side - 1 - Math.floor(i / side)) * side + (i % side)]);
     const most = flipped.reduce((a, b) => Math.max(a, b));
     const look = { picture: "map" as const, limits: [0, most] as [number, number] };
-    const made = contours().size([side, side]).smooth(true).thresholds(LEVELS)(Array.from(flipped));
-    const inner = (p: number[]) => p[0] > 0.51 && p[1] > 0.51 && p[0] < side - 0.51 && p[1] < side - 0.51;
-    // of each ring only what lies within the picture is the contour
-    const lines = made.map((level) => ({
-      level: level.value,
-      runs: level.coordinates.flatMap((rings) => rings.flatMap((ring) => split(ring, inner))),
-    }));
+    // the bandwidth rises with the dimension, so a contour crosses each row once
+    const lines = LEVELS.map((level) => {
+      const run: [number, number][] = [];
+      for (let at = 1; at < flipped.length; at++)
+        if (at % side && flipped[at - 1] < level && flipped[at] >= level) {
+          const part = (level - flipped[at - 1]) / (flipped[at] - flipped[at - 1]);
+          run.push([(at % side) - 1 + part, Math.floor(at / side)]);
+        }
+      return { level, run };
+    });
     return { cells: flipped, look, lines };
   }, []);
-  const px = (p: number[]): [number, number] => [
-    LEFT + ((p[0] - 0.5) / (side - 1)) * w,
-    TOP + ((p[1] - 0.5) / (side - 1)) * tall,
-  ];
+  const px = (p: number[]): [number, number] => [LEFT + (p[0] / (side - 1)) * w, TOP + (p[1] / (side - 1)) * tall];
   return (
     <div ref={ref} style={{ position: "relative", height: `${HEIGHT}px` }}>
       <div class="under" style={`left:${LEFT}px;top:${TOP}px;width:${w}px;height:${tall}px`}>
@@ -172,26 +172,21 @@ function Surface({ surface, side, l, m, h, set }: SurfaceProps) {
         role="group"
         aria-label="map of the bandwidth"
       >
-        {lines.map(({ level, runs }) =>
-          runs.map((run, i) => {
-            const middle = px(run[Math.floor(run.length * 0.4)]);
-            return (
-              <g key={`${level} ${i}`} pointer-events="none">
-                <path
-                  d={`M${run.map((p) => px(p).join(" ")).join("L")}`}
-                  fill="none"
-                  stroke={onMap(level)}
-                  stroke-opacity={0.6}
-                />
+        {lines.map(({ level, run }) => {
+          const middle = run.length > 1 && px(run[Math.floor(run.length * 0.4)]);
+          return (
+            middle && (
+              <g key={level} pointer-events="none">
+                <path d={path(run.map(px))} fill="none" stroke={onMap(level)} stroke-opacity={0.6} />
                 {run.length > side / 3 && (
                   <text style={{ fill: onMap(level) }} x={middle[0] + 4} y={middle[1] - 3}>
                     {level}
                   </text>
                 )}
               </g>
-            );
-          }),
-        )}
+            )
+          );
+        })}
         <AxisLeft scale={y} name="kernels m" at={LEFT} ticks={[50, 200, 1000, 5000, 20_000, 50_000]} format={words} />
         <AxisBelow scale={x} name="dimension l" at={TOP + tall} ticks={[1, 2, 5, 10, 20, 50, 100, 200]} />
         <Handle
@@ -225,34 +220,19 @@ function Surface({ surface, side, l, m, h, set }: SurfaceProps) {
   );
 }
 
-/** The stretches of a ring that lie inside, each with the points of the border where it begins and ends. */
-function split(ring: number[][], inside: (p: number[]) => boolean): number[][][] {
-  const start = Math.max(
-    0,
-    ring.findIndex((p) => !inside(p)),
-  );
-  const runs: number[][][] = [];
-  for (let i = 1; i < ring.length; i++) {
-    const [before, p] = [ring[(start + i - 1) % ring.length], ring[(start + i) % ring.length]];
-    if (inside(p) && !inside(before)) runs.push([before]);
-    if (inside(p) || inside(before)) runs.at(-1)?.push(p);
-  }
-  return runs;
-}
-
 /** Kernels on a narrower Gaussian add up to the prior: variances add. */
 function Shares({ w, corrected, deviation }: { w: number; corrected: number; deviation: number }) {
   const x = scaleLinear([-3, 3], [8, w - 8]);
   const y = scaleLinear([0, Math.max(gauss(0, corrected), gauss(0, deviation)) * 1.02], [112, 14]);
-  const path = (s: number) => `M${GRID.map((g) => `${x(g)} ${y(gauss(g, s))}`).join("L")}`;
+  const curve = (s: number) => `M${GRID.map((g) => `${x(g)} ${y(gauss(g, s))}`).join("L")}`;
   const bar = scaleLinear([0, 1], [8, w - 8]);
   const share = corrected ** 2;
   return (
     <>
       <line class="hairline" x1={8} x2={w - 8} y1={112} y2={112} />
-      <path d={path(1)} fill="none" stroke="var(--muted)" stroke-dasharray="3 3" />
-      <path d={path(deviation)} fill="var(--vae)" fill-opacity={0.12} stroke="var(--vae)" />
-      <path d={path(corrected)} fill="var(--vrrae)" fill-opacity={0.15} stroke="var(--vrrae)" stroke-width={1.5} />
+      <path d={curve(1)} fill="none" stroke="var(--muted)" stroke-dasharray="3 3" />
+      <path d={curve(deviation)} fill="var(--vae)" fill-opacity={0.12} stroke="var(--vae)" />
+      <path d={curve(corrected)} fill="var(--vrrae)" fill-opacity={0.15} stroke="var(--vrrae)" stroke-width={1.5} />
       <text x={w - 8} y={22} text-anchor="end">
         dashed: the prior N(0, 1)
       </text>

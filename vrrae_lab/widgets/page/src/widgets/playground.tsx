@@ -1,13 +1,12 @@
 // Two models in training beside each other: lamps that go out, decodes, curves, and every kept frame to scrub through.
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { nice } from "d3-array";
 import type { Host } from "../host";
 import { Card } from "../parts/Card";
 import { Image, type Look } from "../parts/Image";
 import { densities, Lobes } from "../parts/Lobes";
 import { apart, AxisBelow, AxisLeft, Plot } from "../parts/Plot";
-import { scaleLinear, scaleLog } from "../parts/scale";
+import { nice, scaleLinear, scaleLog } from "../parts/scale";
 import { short, Slider } from "../parts/Slider";
 import { saveTable } from "../parts/save";
 import { marks as marksOf, Tape, type RaceInfo } from "../parts/tape";
