@@ -185,7 +185,12 @@ def test_step_makes_one_update_of_both_and_keeps_a_frame(playground):
     assert {name: training.step for name, training in playground.training.items()} == {"VAE": 1, "VRRAE": 1}
     playground.step(20)
     assert playground.steps == 21 and playground.status == "paused"
-    assert frames(playground)["step"].tolist() == [0, 1, 21]
+    assert frames(playground)["step"].tolist() == [0, 1, 6, 11, 16, 21]
+    assert playground._frames == frames(playground).tobytes()  # what a notebook is saved with
+    playground.speed = 20
+    playground.step(900)
+    saved = np.frombuffer(playground._frames, frames(playground).dtype)
+    assert len(saved) == 40 and saved["step"][0] == 0 and saved["step"][-1] == 921
 
 
 def test_a_frame_is_what_the_models_make_of_the_images_that_are_watched(playground):
@@ -558,6 +563,7 @@ def test_a_number_of_updates_below_one_is_refused(playground):
 def told(request):
     """A function that plays a preset for a seed, as a person would choose it, and the playground it plays on."""
     playground = make(data=request.param)
+    playground.speed = 20
 
     def play(name, seed):
         playground.seed = seed

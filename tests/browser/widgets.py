@@ -29,5 +29,6 @@ WIDGETS: dict[str, Callable[[], Card]] = {
     "density": _density,
     "explore": _explore,
     "kl": vl.widgets.kl,
+    "race": lambda: vl.widgets.race("mnist_collapse"),
     "truncated_svd": lambda: vl.widgets.truncated_svd(vl.data.bumps(image_size=32), key=jr.key(0)),
 }

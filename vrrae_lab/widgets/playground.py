@@ -35,6 +35,7 @@ BATCH_SIZE = 64
 NUM_SHOWN = 8  # images that are decoded
 MOST_UPDATES = 20  # of a frame, so that no button waits for long
 MOST_FRAMES = 1201  # then every second one goes: odd, so that the newest stays
+MOST_SAVED = 40  # in the state of the widget
 PAUSE = 0.01  # seconds between two frames, in which the kernel handles what the page has sent
 SHORTEST = 1 / 30  # seconds of a frame
 LIMITS = {"beta": (0.0, 1e4), "learning_rate": (1e-7, 1.0), "rank": (1, 64), "noise": (0.0, 10.0)}
@@ -128,7 +129,7 @@ class Playground(Race):
         self._rest("paused")
 
     def step(self, num_updates: int = 1) -> None:
-        """Make some updates of both models, then show a frame, all at once.
+        """Make some updates of both models at once, with a frame after every `speed` of them and after the last.
 
         Args:
             num_updates: of each model.
@@ -136,13 +137,16 @@ class Playground(Race):
         Raises:
             ValueError: if that is below 1.
             Diverged: if a model has diverged.
-            KeyboardInterrupt: after the updates, if one was asked for meanwhile.
+            KeyboardInterrupt: after a frame, if one was asked for meanwhile.
         """
         check_at_least(1, "num_updates", num_updates)
         self.pause()
         self.message = ""
-        self._advance(num_updates)
+        for done in range(0, num_updates, self.speed):
+            self._advance(min(self.speed, num_updates - done))
         self.status = "paused"
+        if num_updates > self.speed:
+            self._save()
 
     def reset(self) -> None:
         """Back to before the first update: the same weights, order of the images and noise. The settings stay."""
@@ -303,6 +307,7 @@ class Playground(Race):
         self._kept, self._generation = [], self._generation + 1
         self._before = [np.zeros(1), np.zeros(1)]
         self._keep([{}, {}])
+        self._save()
         self.status = "ready"
 
     def _set_preset(self) -> None:
@@ -368,6 +373,13 @@ class Playground(Race):
         if task is not None:
             task.cancel()
             self.status = why
+            self._save()
+
+    def _save(self) -> None:
+        """Some of the frames become part of the state, for a page that is opened without a kernel."""
+        count = min(len(self._kept), MOST_SAVED)
+        places = np.round(np.linspace(0, len(self._kept) - 1, count)).astype(int)
+        self._frames = b"".join(self._kept[place] for place in places)
 
     def _shown(self, action: Callable[[], None]) -> None:
         """Do what a control asks for; whatever goes wrong, the person at it must see it."""

@@ -116,7 +116,7 @@ export function Timeline({ steps, at, bands, marks, onMove }: TimelineProps) {
                 <line x1={places[at]} x2={places[at]} y1={4} y2={bottom} stroke="var(--ink)" pointer-events="none" />
                 <Handle
                   x={places[at]}
-                  y={bottom}
+                  y={TOP + BAND}
                   label="frame"
                   words={`step ${steps[at]}, frame ${at + 1} of ${last + 1}`}
                   value={at}

@@ -270,7 +270,7 @@ function Controls({ host, info }: { host: Host; info: RaceInfo }) {
           ))}
           {NAMES.map((name) => (
             <option key={name} value={`same ${name}`}>
-              the same, another {SETTINGS[name].label.replace(/ (× s|k)$/, "")}
+              same, another {SETTINGS[name].label.replace(/ (× s|k)$/, "")}
             </option>
           ))}
         </select>
@@ -292,7 +292,7 @@ function Controls({ host, info }: { host: Host; info: RaceInfo }) {
 /** Of a recording: what was set at this frame. */
 function Settings({ racers }: { racers: Racer[] }) {
   return (
-    <div class="controls told">
+    <div class="controls">
       {NAMES.map((name, i) => {
         const values = racers.map((each) => short(each.settings[i]));
         return (
@@ -341,7 +341,7 @@ function Model({ racer, info, children }: { racer: Racer; info: RaceInfo; childr
         lobes={lobes}
         family={info.families[info.names.indexOf(racer.label)] ?? racer.colour.slice(6, -1)}
         deviations={variational ? racer.deviations : null}
-        height={272}
+        height={264}
         reach={most}
         prior={variational}
       />
@@ -490,7 +490,7 @@ function Plane({ racer, classes }: { racer: Racer; classes: Float32Array | null 
     .slice(0, 2)
     .sort((i, j) => i - j);
   const variational = !Number.isNaN(racer.kl);
-  const most = variational ? REACH : Math.max(1e-6, ...mean.map(Math.abs));
+  const most = Math.max(variational ? REACH : 1e-6, ...mean.map(Math.abs));
   const groups = new Map<number, number[]>();
   for (let i = 0; i < count; i++) {
     const group = classes ? classes[i] : -1;
@@ -519,6 +519,25 @@ function Plane({ racer, classes }: { racer: Racer; classes: Float32Array | null 
                   stroke-opacity={0.75}
                 />
               ))}
+              {[...groups].map(([group, members]) => {
+                const mean = (j: number) =>
+                  members.reduce((sum, i) => sum + racer.mean[i * rank + j], 0) / members.length;
+                return (
+                  group >= 0 && (
+                    <text
+                      key={group}
+                      class="halo"
+                      x={x(mean(a))}
+                      y={y(mean(b))}
+                      dy="0.32em"
+                      text-anchor="middle"
+                      style={{ fill: `var(--class-${group % 10})`, fontWeight: 700 }}
+                    >
+                      {group}
+                    </text>
+                  )
+                );
+              })}
               <text x={26} y={TOP + 2}>
                 coefficient {b + 1}
               </text>
