@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.random as jr
@@ -61,6 +62,7 @@ class Shipped:
         batch_size: images per step.
         learning_rate: at the first step.
         cosine: whether it falls to 0 along half a cosine, or stays.
+        why: this β and no other.
     """
 
     data: str
@@ -71,6 +73,7 @@ class Shipped:
     batch_size: int = 64
     learning_rate: float = 1e-3
     cosine: bool = False
+    why: str | None = None
 
     def optimizer(self) -> optax.GradientTransformation:
         """AdaBelief with the learning rate of each step."""
@@ -79,16 +82,23 @@ class Shipped:
 
     def settings(self) -> dict[str, object]:
         """What decides the training, JSON-ready."""
-        rate = {"learning_rate": self.learning_rate} | (
-            {"schedule": "cosine, to 0 at the last step"} if self.cosine else {}
-        )
         return {
             **{"constructor": self.constructor, **self.sizes, "num_steps": self.num_steps, "optimizer": "adabelief"},
             **{"loss": "Reconstruction" if self.beta is None else "Variational", "beta": self.beta},
-            **{**rate, "batch_size": self.batch_size, "keys": [1, 2], "saved_as": "float16"},
+            **({"why_this_beta": self.why} if self.why else {}),
+            **{"learning_rate": self.learning_rate, "batch_size": self.batch_size, "keys": [1, 2]},
+            **({"schedule": "cosine, to 0 at the last step"} if self.cosine else {}),
+            "saved_as": "float16",
         }
 
 
+MNIST: dict[str, Any] = {
+    "learning_rate": 3e-3,
+    "cosine": True,
+    "why": "With β = 1 samples of the prior look like digits from both models, and some coefficients are out. After "
+    "500 steps, 9 of the VRRAE's 16 coefficients hold more than 0.1 nats, and 12 of the VAE's; with β = 0.5 there are "
+    "13 of the VRRAE's, with β = 2 none, as all have collapsed, and 6 of the VAE's.",
+}
 MODELS = {
     # the README's example, on smaller images and with β = 2, beside a VAE of as many coefficients
     "bumps_vrrae": Shipped("bumps", "vrrae", {"latent_size": 200, "rank": 2}, 2.0),
@@ -97,11 +107,9 @@ MODELS = {
     "digits_vrrae": Shipped("digits", "vrrae", {"latent_size": 64, "rank": 8}, 0.03),
     "digits_rrae": Shipped("digits", "rrae", {"latent_size": 64, "rank": 8}, None),
     "digits_vae": Shipped("digits", "vae", {"latent_size": 8}, 0.03),
-    # the paper's sizes
-    "mnist_vrrae": Shipped(
-        "mnist", "vrrae", {"latent_size": 100, "rank": 16}, 1.0, 8000, learning_rate=3e-3, cosine=True
-    ),
-    "mnist_vae": Shipped("mnist", "vae", {"latent_size": 16}, 1.0, 8000, learning_rate=3e-3, cosine=True),
+    # the paper's sizes; `tools/ship.py mnist_vrrae mnist_vae --beta 2 --steps 500` is one of the trials
+    "mnist_vrrae": Shipped("mnist", "vrrae", {"latent_size": 100, "rank": 16}, 1.0, 5000, **MNIST),
+    "mnist_vae": Shipped("mnist", "vae", {"latent_size": 16}, 1.0, 5000, **MNIST),
 }
 RUNS = {
     "bumps_fast": Bumps.fast(),
