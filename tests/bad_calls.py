@@ -791,11 +791,15 @@ VIEWS = {
         batch_size=(8, count(1, Bad(1025))),
         key=(K, KEY),
     ),
-    "widgets.linear_collapse.linear_collapse": row(
-        widgets.linear_collapse,
-        eigenvalues=(
+    "widgets.spectrum.spectrum": row(
+        widgets.spectrum,
+        source=(
             [1.0],
-            [*map(Bad, ([], [0.0], [-1.0], [NAN], 3, [[1.0]])), Bad("a", TypeError), Bad([None], TypeError)],
+            [
+                *map(Bad, ([], [0.0], [-1.0], [NAN], 3, [[1.0]])),
+                *(Bad(v, TypeError) for v in ("a", [None], None)),
+                *(Bad(v, says="record") for v in ({}, {"results": []}, {"results": [3]})),
+            ],
         ),
     ),
     "widgets.playground.playground": row(
@@ -817,17 +821,6 @@ VIEWS = {
         widgets.race,
         recording=("mnist_collapse", [Bad(None, TypeError), Bad(3, TypeError), Bad(""), Bad("abc", FileNotFoundError)]),
     ),
-    "widgets.sweep.sweep": row(
-        widgets.sweep,
-        models=(
-            {"a": FROZEN},
-            [*BY_NAME, Bad({}), Bad({"a": VRRAE}, says="a takes"), Bad({"a": None}, TypeError, "model")],
-        ),
-        data=(DIGITS, DATA),
-        name=("β", TEXT),
-        num_images=(2, SHOWN),
-    ),
-    "widgets.slider_picture.SliderPicture": row(widgets.SliderPicture, render=(len, CALLABLE), sliders=([], [Bad([])])),
 }
 
 TABLE = MODELS | BOTTLENECKS | DENSITIES | METRICS | LIBRARY | VIEWS

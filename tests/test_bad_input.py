@@ -57,6 +57,7 @@ RESULTS = {
     "widgets.playground.Playground",
     "widgets.race.Race",
     "widgets.race.Recording",
+    "widgets.spectrum.Spectrum",
     "widgets.truncated_svd.TruncatedSVD",
 }
 

@@ -22,6 +22,10 @@ def _density() -> Card:
     return vl.widgets.density(np.random.default_rng(0).normal(size=(12, 2)))
 
 
+def _spectrum_of_a_training() -> Card:
+    return vl.widgets.spectrum(vl.experiments.shipped_record("beta_training_fast"))
+
+
 WIDGETS: dict[str, Callable[[], Card]] = {
     "bandwidth_surface": vl.widgets.bandwidth_surface,
     "batch_truncation": lambda: vl.widgets.batch_truncation(64, rank=12, batch_size=48, key=jr.key(0)),
@@ -30,5 +34,7 @@ WIDGETS: dict[str, Callable[[], Card]] = {
     "explore": _explore,
     "kl": vl.widgets.kl,
     "race": lambda: vl.widgets.race("mnist_collapse"),
+    "spectrum": lambda: vl.widgets.spectrum([4.0, 2.0, 1.0, 0.5]),
+    "spectrum_of_a_training": _spectrum_of_a_training,
     "truncated_svd": lambda: vl.widgets.truncated_svd(vl.data.bumps(image_size=32), key=jr.key(0)),
 }

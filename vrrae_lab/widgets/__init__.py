@@ -6,11 +6,9 @@ from vrrae_lab.widgets.density import bandwidth_surface, density
 from vrrae_lab.widgets.explorer import Explorer, explore
 from vrrae_lab.widgets.export import export_html
 from vrrae_lab.widgets.kl import KL, kl
-from vrrae_lab.widgets.linear_collapse import linear_collapse
 from vrrae_lab.widgets.playground import Diverged, Playground, playground
 from vrrae_lab.widgets.race import Race, Recording, race
-from vrrae_lab.widgets.slider_picture import SliderPicture, View
-from vrrae_lab.widgets.sweep import sweep
+from vrrae_lab.widgets.spectrum import Spectrum, spectrum
 from vrrae_lab.widgets.truncated_svd import TruncatedSVD, truncated_svd
 
 __all__ = [
@@ -21,9 +19,8 @@ __all__ = [
     "Playground",
     "Race",
     "Recording",
-    "SliderPicture",
+    "Spectrum",
     "TruncatedSVD",
-    "View",
     "bandwidth_surface",
     "batch_truncation",
     "collapse_map",
@@ -31,9 +28,8 @@ __all__ = [
     "explore",
     "export_html",
     "kl",
-    "linear_collapse",
     "playground",
     "race",
-    "sweep",
+    "spectrum",
     "truncated_svd",
 ]

@@ -8,6 +8,7 @@ import { Density } from "./density";
 import { Explore } from "./explore";
 import { KL } from "./kl";
 import { Playground } from "./playground";
+import { Spectrum } from "./spectrum";
 import { TruncatedSVD } from "./truncated_svd";
 
 export const WIDGETS: Record<string, FunctionComponent<{ host: Host }>> = {
@@ -18,5 +19,6 @@ export const WIDGETS: Record<string, FunctionComponent<{ host: Host }>> = {
   explore: Explore,
   kl: KL,
   playground: Playground,
+  spectrum: Spectrum,
   truncated_svd: TruncatedSVD,
 };
