@@ -18,18 +18,18 @@ export function useWidth<T extends Element>(start = 400): [RefObject<T | null>, 
   return [ref, width];
 }
 
-const NARROWEST = 240; // also while a card is being laid out
-
 interface PlotProps {
   height: number;
   /** What a screen reader says of it. */
   label: string;
+  /** Never narrower than this, also while a card is being laid out. */
+  least?: number;
   children: (width: number) => ComponentChildren;
 }
 
-export function Plot({ height, label, children }: PlotProps) {
+export function Plot({ height, label, least = 240, children }: PlotProps) {
   const [ref, place] = useWidth<HTMLDivElement>();
-  const width = Math.max(NARROWEST, place);
+  const width = Math.max(least, place);
   return (
     <div ref={ref} style={{ height: `${height}px` }}>
       <svg width={width} height={height} role="group" aria-label={label}>

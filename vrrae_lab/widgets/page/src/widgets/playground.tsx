@@ -499,14 +499,14 @@ function Plane({ racer, classes }: { racer: Racer; classes: Float32Array | null 
   return (
     <div>
       <h4 style={{ color: colour }}>{racer.label}</h4>
-      <Plot height={HEIGHT} label={`${racer.label}: test images in two coefficients`}>
+      <Plot height={HEIGHT} label={`${racer.label}: test images in two coefficients`} least={120}>
         {(width) => {
           const x = scaleLinear([-most, most], [22, width - 4]);
           const y = scaleLinear([-most, most], [BOTTOM, TOP - 6]);
           return (
             <>
-              <AxisBelow scale={x} name={`coefficient ${a + 1}`} at={BOTTOM} ticks={3} />
-              <AxisLeft scale={y} name="" at={22} grid={width - 26} ticks={3} />
+              <AxisBelow scale={x} name={`coefficient ${a + 1}`} at={BOTTOM} ticks={4} />
+              <AxisLeft scale={y} name="" at={22} grid={width - 26} ticks={4} />
               {[...groups].map(([group, members]) => (
                 <path
                   key={group}
@@ -559,7 +559,7 @@ function Spectrum({ racers }: { racers: Racer[] | null }) {
       <h4>
         Spectrum <span>singular values ⁄ √n</span>
       </h4>
-      <Plot height={HEIGHT} label="spectrum">
+      <Plot height={HEIGHT} label="spectrum" least={160}>
         {(width) => {
           const x = scaleLinear([1, Math.max(most, racers?.[0].spectrum.length ?? 16)], [36, width - 6]);
           return (
