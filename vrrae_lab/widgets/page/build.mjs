@@ -44,12 +44,14 @@ for (const path of Object.keys(metafile.inputs)) {
   const found = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path);
   if (found) used.add(found[1]);
 }
-const names = new Map(); // by licence: some have the same text
+const holders = new Map(); // by the words of a licence, which several may share
 for (const name of [...used].sort()) {
   const text = await licence(name);
-  names.set(text, [...(names.get(text) ?? []), name]);
+  const [held] = /^Copyright.*$/m.exec(text);
+  const words = text.replace(held, "").replace(/\n{3,}/g, "\n\n");
+  holders.set(words, [...(holders.get(words) ?? []), `${name}: ${held}`]);
 }
-const texts = [...names].map(([text, these]) => `${these.join(", ")}\n${text}`);
+const texts = [...holders].map(([words, these]) => `${these.join("\n")}\n\n${words}`);
 const seen = `/*! vrrae_lab, built by page/build.mjs. It carries these libraries:\n\n${texts.join("\n\n").replaceAll("*/", "* /")}\n*/\n`;
 const made = seen + outputFiles[0].text;
 const size = Buffer.byteLength(made);
