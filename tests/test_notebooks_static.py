@@ -75,8 +75,8 @@ def test_long_cell_is_noticed(write):
 
 
 def test_large_notebook_is_noticed(write):
-    (problem,) = notebooks.problems(write("assert True", padding="x" * 1_000_000))
-    assert "at most 1,000,000" in problem
+    (problem,) = notebooks.problems(write("assert True", padding="x" * 1_200_000))
+    assert "at most 1,200,000" in problem
 
 
 def test_widget_state_and_views_are_noticed(write):

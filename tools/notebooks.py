@@ -29,7 +29,7 @@ from vrrae_lab.files import write_text
 from vrrae_lab.widgets import card
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-MAX_BYTES = 1_000_000
+MAX_BYTES = 1_200_000
 MAX_LINES = 20
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
