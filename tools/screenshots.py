@@ -1,4 +1,4 @@
-"""Take the README's pictures: widgets in JupyterLab, in headless Chromium.
+"""Take the pictures of the README and the docs: widgets as their page draws them, in headless Chromium.
 
 python -m tools.screenshots
 """
@@ -7,56 +7,65 @@ import io
 import tempfile
 from pathlib import Path
 
-from PIL import Image, ImageChops
+import jax
+from PIL import Image
+from playwright.sync_api import Page
 
+import vrrae_lab as vl
 from tests.browser import rig
+from vrrae_lab.widgets import card
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-BEGIN = """
-import jax
-import vrrae_lab as vl
-digits = vl.data.digits()
-models = {n: vl.checkpoint.load(vl.checkpoint.shipped(f"digits_{n.lower()}"))[0] for n in ("VAE", "VRRAE")}
-"""
-# picture: what shows it
-CELLS = {
-    "explore": """
-vl.widgets.explore(models["VRRAE"], digits, other=models["VAE"])""",
-    "playground": """
-widget = vl.widgets.playground("digits", key=jax.random.key(0))
-widget.scenario.value = "make the VAE collapse"
-for _ in range(60):
-    widget.step(10)
-widget""",
+SIZE = {"width": 1100, "height": 800}
+NUM_FRAMES, PAUSE = 30, 120  # of the moving picture, and milliseconds of each
+MOST_BYTES = 2_000_000
+
+
+def explorer() -> card.Card:
+    """MNIST's two shipped models, on one image."""
+    models = [vl.checkpoint.load(vl.checkpoint.shipped(f"mnist_{name}"))[0] for name in ("vrrae", "vae")]
+    return vl.widgets.explore(models[0], vl.data.mnist_sample(), other=models[1])
+
+
+STILL = {
+    "explorer": explorer,
+    "truncated_svd": lambda: vl.widgets.truncated_svd(key=jax.random.key(0)),
+    "collapse_map": vl.widgets.collapse_map,
 }
 
 
 def main() -> None:
-    """One notebook with a cell for each picture; each is the output of its cell."""
+    """A PNG of each widget in its first state, and the race of MNIST from its first step to its last."""
     with tempfile.TemporaryDirectory() as scratch, rig.chromium() as browser:
-        folder = Path(scratch) / "notebooks"
-        folder.mkdir()
-        rig.write_notebook(folder / "pictures.ipynb", BEGIN, *CELLS.values())
-        with rig.jupyterlab(folder, Path(scratch) / "jupyter") as address:
-            page = browser.new_page(viewport={"width": 1700, "height": 1500})
-            rig.open_notebook(page, address, "pictures.ipynb")
-            rig.run_all(page)
-            page.wait_for_timeout(2000)
-            for number, name in enumerate(CELLS):
-                output = page.locator(".jp-OutputArea-output").nth(number)
-                output.locator(".vrrae-lab, .jupyter-widgets").first.wait_for()  # not a widget's description as text
-                output.scroll_into_view_if_needed()
-                page.wait_for_timeout(500)
-                _without_margin(output.screenshot()).save(DOCS / f"{name}.png", optimize=True)
-                print(DOCS / f"{name}.png")
+        page = browser.new_page(viewport=SIZE)
+        for name, make in STILL.items():
+            _open(page, make(), Path(scratch))
+            _shot(page).quantize(256, dither=Image.Dither.NONE).save(DOCS / f"{name}.png", optimize=True)
+        _open(page, vl.widgets.race("mnist_collapse"), Path(scratch))
+        scrubber = page.locator('[role="slider"]').first
+        last = int(float(scrubber.get_attribute("aria-valuemax") or 0))
+        scrubber.focus()
+        page.keyboard.press("Home")
+        frames = []
+        for number in range(NUM_FRAMES):
+            for _ in range(last * (number + 1) // NUM_FRAMES - last * number // NUM_FRAMES):
+                page.keyboard.press("ArrowRight")
+            page.wait_for_timeout(60)
+            frames.append(_shot(page))
+        file = DOCS / "race.webp"
+        frames[0].save(file, save_all=True, append_images=frames[1:], duration=PAUSE, loop=0, quality=60, method=4)
+        assert file.stat().st_size <= MOST_BYTES, f"{file} has {file.stat().st_size:,} bytes"
 
 
-def _without_margin(png: bytes) -> Image.Image:
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture = picture.crop((0, 0, picture.width, picture.height - 1))  # the last row may be the edge of the panel
-    white = Image.new("RGB", picture.size, "white")
-    _, _, right, bottom = ImageChops.difference(picture, white).getbbox()
-    return picture.crop((0, 0, right, bottom))
+def _open(page: Page, widget: card.Card, folder: Path) -> None:
+    file = folder / "widget.html"
+    file.write_text(card.document("", [widget.html()]), encoding="utf-8")
+    page.goto(file.as_uri())
+    page.wait_for_timeout(1500)
+
+
+def _shot(page: Page) -> Image.Image:
+    return Image.open(io.BytesIO(page.locator(".vrrae-lab .card").screenshot())).convert("RGB")
 
 
 if __name__ == "__main__":
