@@ -31,7 +31,7 @@ const { outputFiles, metafile } = await build({
   legalComments: "none",
   tsconfigRaw: {}, // its JSX is for the types alone
   jsx: "transform",
-  jsxFactory: "h",
+  jsxFactory: "createElement",
   jsxFragment: "Fragment",
   inject: [new URL("src/jsx.ts", import.meta.url).pathname],
   plugins: [forEsbuild, style],
