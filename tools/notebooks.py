@@ -112,12 +112,13 @@ def put_posters(nb: NotebookNode) -> None:
     a kernel."""
     states = nb.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     for output in filter(_is_widget, _outputs(nb)):
-        kept = states.get(output.data.pop(WIDGET_VIEW)["model_id"], {})
+        kept = states.get(output.data[WIDGET_VIEW]["model_id"], {})
         state = kept.get("state", {})
         for buffer in kept.get("buffers", []):
             *path, name = buffer["path"]
             reduce(getitem, path, state)[name] = base64.b64decode(buffer["data"])
         if "_widget" in state:
+            del output.data[WIDGET_VIEW]
             output.data["image/png"] = base64.b64encode(poster(card.element(state))).decode()
 
 
