@@ -175,7 +175,7 @@ export function Lobes({
                       />
                       {room > 20 && (
                         <text y={18} text-anchor="middle">
-                          {lobe.kl.toFixed(lobe.kl < 0.095 ? 2 : 1)}
+                          {lobe.kl.toFixed(lobe.kl < 0.095 && room > 28 ? 2 : 1)}
                         </text>
                       )}
                     </g>
