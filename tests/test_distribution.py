@@ -22,8 +22,7 @@ PATTERNS = {
     "recorded races": "vrrae_lab/shipped/*.race.npz",
     "records": "vrrae_lab/records/*.json",
     "sample of MNIST": "vrrae_lab/data/mnist_2000/*",
-    "scripts": "vrrae_lab/widgets/*.js",
-    "page": "vrrae_lab/widgets/export.html",
+    "page": "vrrae_lab/widgets/lab.js",
 }
 MOST_BYTES = 20 * 2**20
 
