@@ -106,4 +106,5 @@ def test_the_source_distribution_holds_neither_caches_nor_results(source: set[st
         "shared",
         "node_modules",
     }
-    assert not {name for name in source if name.endswith((".pyc", ".zip", ".gz", ".npy", ".npz"))}
+    kept = {name for name in source if not name.endswith(".race.npz")}  # recordings that belong to the package
+    assert not {name for name in kept if name.endswith((".pyc", ".zip", ".gz", ".npy", ".npz"))}
