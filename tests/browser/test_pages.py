@@ -98,6 +98,7 @@ def drag(page, box, by):
     for part in (0.3, 0.6, 1):
         page.mouse.move(x + part * by[0], y + part * by[1])
     page.mouse.up()
+    page.wait_for_timeout(60)
 
 
 def swipe(page, box, by):
