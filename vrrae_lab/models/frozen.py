@@ -50,9 +50,12 @@ def freeze_basis(model: Autoencoder, x: Images, *, mesh: Mesh | None = None) -> 
     check_images(x, model.shape)
     adaptive = isinstance(bottleneck.basis, AdaptiveBasis)
     rank = int(bottleneck.basis.active) if isinstance(bottleneck.basis, AdaptiveBasis) else bottleneck.basis.rank
-    matrix, _ = _gram(model, x, None if mesh is None else batch_mesh(mesh)).basis(rank)
+    centre = bottleneck.basis.centre
+    gram = _gram(model, x, None if mesh is None else batch_mesh(mesh))
+    matrix, _ = gram.basis(rank, centre=centre)
     dtype = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))[0].dtype
-    frozen = bottleneck.on_basis(FixedBasis(jnp.asarray(matrix, dtype)))
+    offset = jnp.asarray(gram.mean, dtype) if centre else None
+    frozen = bottleneck.on_basis(FixedBasis(jnp.asarray(matrix, dtype), offset))
     recipe = _of_rank(model.recipe, rank) if adaptive and model.recipe else model.recipe
     return Autoencoder(model.encoder, frozen, model.decoder, model.shape, recipe)
 
@@ -113,6 +116,9 @@ def check_frozen(model: Autoencoder, name: str = "this model") -> None:
 def num_parameters(model: Autoencoder) -> int:
     """How many numbers are trained; a frozen basis is not counted."""
     check_model(model)
-    arrays = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
     basis = getattr(model.bottleneck, "basis", None)
-    return sum(a.size for a in arrays) - (basis.matrix.size if isinstance(basis, FixedBasis) else 0)
+    return _size(model) - (_size(basis) if isinstance(basis, FixedBasis) else 0)
+
+
+def _size(tree: eqx.Module) -> int:
+    return sum(array.size for array in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)))
