@@ -38,7 +38,6 @@ from vrrae_lab.experiments import (
     comparison,
     cost,
     evaluation,
-    image_sets,
     published,
     scores,
     shipped_record,
