@@ -12,7 +12,7 @@ from vrrae_lab.models import freeze_basis
 from vrrae_lab.widgets.card import bundle
 from vrrae_lab.widgets.weights import page_model
 
-GROUPS, TOGETHER = 60, 10  # the clock of a page has steps of 0.1 ms, so several calls are timed together
+GROUPS, TOGETHER = 60, 100  # the clock of a page has steps of 0.1 ms, so many calls are timed together
 SHAPES = ((64, 64, 1), (32, 32, 3), (28, 28, 1), (8, 8, 1))
 LATENT_SIZE, RANK = 200, 16
 # In the page: milliseconds of one call, for each group of calls.
