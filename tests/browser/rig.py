@@ -1,5 +1,6 @@
 """A JupyterLab server, a Chromium and the few gestures the browser tests need."""
 
+import io
 import json
 import os
 import shutil
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Page
 
 SETTINGS = {
     # No news pop-up over the notebook, and no look-ups on the network.
@@ -51,23 +54,24 @@ SHOWS_WIDGET = """number => {
     const outputs = model.type === 'code' ? model.outputs.toJSON() : [];
     return outputs.some(output => 'application/vnd.jupyter.widget-view+json' in (output.data ?? {}));
 }"""
-PROPORTIONS = """pictures => pictures.filter(picture => picture.checkVisibility()).map(picture => {
-    const box = picture.getBoundingClientRect();
-    const [width, height] = [picture.naturalWidth ?? picture.width, picture.naturalHeight ?? picture.height];
-    return (box.width / box.height) / (width / height);
-})"""
 RUN_CELL = """number => {
     const notebook = jupyterapp.shell.currentWidget.content;
     notebook.activeCellIndex = number;
     window.ran = false;
     jupyterapp.commands.execute('notebook:run-cell').then(() => { window.ran = true; });
 }"""
-PIXELS = """image => {
-    const canvas = document.createElement('canvas');
-    [canvas.width, canvas.height] = [image.naturalWidth ?? image.width, image.naturalHeight ?? image.height];
-    canvas.getContext('2d').drawImage(image, 0, 0);
-    return canvas.toDataURL();
-}"""
+# Run code in the notebook's kernel; what it printed.
+ASK = """code => new Promise(done => {
+    let text = '';
+    const future = jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code});
+    future.onIOPub = message => {
+        if (message.header.msg_type === 'stream') text += message.content.text;
+        if (message.header.msg_type === 'error') text += message.content.traceback.join('\\n');
+    };
+    future.done.then(() => done(text));
+})"""
+CARDS = ".vrrae-lab .card"
+HANDLES = '.vrrae-lab [role="slider"], .vrrae-lab input[type="range"]'
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -173,8 +177,8 @@ def run_all(page: "Page", seconds: float = 120) -> None:
     assert not progress["error"], f"a cell failed:\n{progress['error']}"
 
 
-def run_to_first_slider(page: "Page", seconds: float = 120) -> None:
-    """Run the cells of the notebook on screen, in order, until one of them has shown a slider and a picture.
+def run_to_first_widget(page: "Page", seconds: float = 120) -> None:
+    """Run the cells of the notebook on screen, in order, until one of them has shown a widget that can be moved.
 
     What comes after is run elsewhere, by nbmake. Fails as `run_all`, or if there is no such cell.
     """
@@ -189,56 +193,54 @@ def run_to_first_slider(page: "Page", seconds: float = 120) -> None:
         assert not error, f"a cell failed:\n{error}"
         if page.evaluate(SHOWS_WIDGET, number):
             page.wait_for_timeout(1000)  # views come after the cell is done
-        if sliders(page).count() and images(page).count():
+        if page.locator(CARDS).count() and page.locator(HANDLES).count():
             return
-    raise AssertionError("no cell has shown a slider and a picture")
+    raise AssertionError("no cell has shown a widget with a handle")
 
 
-def sliders(page: "Page") -> "Locator":
-    """The handles of all sliders, in the order of the page."""
-    return page.locator(".jp-OutputArea .noUi-handle")
+def ask(page: "Page", code: str) -> str:
+    """Run code in the kernel of the notebook on screen; what it printed."""
+    return page.evaluate(ASK, code).strip()
 
 
-def images(page: "Page") -> "Locator":
-    """All pictures of our widgets that only show, `ipywidgets.Image` or canvas, in the order of the page."""
-    return page.locator(".jp-OutputArea :is(img.widget-image, canvas.vrrae-lab-pixels)")
+def pixels(page: "Page") -> np.ndarray:
+    """What the first widget shows at this moment, as RGB."""
+    shot = Image.open(io.BytesIO(page.locator(CARDS).first.screenshot()))
+    return np.asarray(shot.convert("RGB")).astype(int)
 
 
-def move_slider(page: "Page", number: int = 0, steps: int = 1) -> None:
-    """Move slider `number` by `steps` presses of an arrow key (negative: to the left)."""
-    sliders(page).nth(number).focus()
-    for _ in range(abs(steps)):
-        page.keyboard.press("ArrowRight" if steps > 0 else "ArrowLeft")
+def differ(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether two pictures differ by more than the edges of letters may."""
+    return before.shape != after.shape or np.abs(before - after).max() > 16
 
 
-def pixels(page: "Page", number: int = 0) -> str:
-    """What image `number` shows at this moment, as a data address; equal only for equal pixels."""
-    image = images(page).nth(number)
-    image.scroll_into_view_if_needed()
-    page.wait_for_function("image => image.checkVisibility() && image.naturalWidth !== 0", arg=image.element_handle())
-    return image.evaluate(PIXELS)
-
-
-def assert_no_picture_is_stretched(page: "Page") -> None:
-    """Each picture that a widget shows has on the page the proportions it was drawn with."""
-    ratios = images(page).evaluate_all(PROPORTIONS)
-    assert ratios and all(0.97 < ratio < 1.03 for ratio in ratios), f"width by height against what was drawn: {ratios}"
-
-
-def settled_pixels(page: "Page", number: int = 0) -> str:
-    """What image `number` shows once it has stayed the same for 0.3 s: widgets may still draw after the last cell."""
-    before = None
-    while before != (now := pixels(page, number)):
-        before = now
+def settled_pixels(page: "Page") -> np.ndarray:
+    """What the first widget shows once it has stayed the same for 0.3 s: it may still draw after the last cell."""
+    before = pixels(page)
+    while True:
         page.wait_for_timeout(300)
-    return before
+        if not differ(before, now := pixels(page)):
+            return now
+        before = now
 
 
-def wait_for_new_pixels(page: "Page", before: str, number: int = 0, seconds: float = 10) -> str:
-    """Wait until image `number` no longer shows `before`, and return what it shows instead."""
+def move_handle(page: "Page") -> None:
+    """Move the first handle by a key, downwards where it stands at its upper end."""
+    handle = page.locator(HANDLES).first
+    before = handle.get_attribute("aria-valuetext")
+    handle.focus()
+    for key in ("ArrowUp", "ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(60)
+        if handle.get_attribute("aria-valuetext") != before:
+            return
+
+
+def wait_for_new_pixels(page: "Page", before: np.ndarray, seconds: float = 10) -> np.ndarray:
+    """Wait until the first widget no longer shows `before`, and return what it shows instead."""
     deadline = time.monotonic() + seconds
-    while (after := pixels(page, number)) == before:
-        assert time.monotonic() < deadline, f"image {number} has not changed within {seconds:g} s"
+    while not differ(before, after := pixels(page)):
+        assert time.monotonic() < deadline, f"the widget has not changed within {seconds:g} s"
         page.wait_for_timeout(20)
     return after
 

@@ -7,16 +7,6 @@ from . import rig
 pytestmark = pytest.mark.browser
 
 MAKE = "import vrrae_lab as vl\nwidget = vl.widgets.kl()\nwidget"
-# Run code in the notebook's kernel; what it printed.
-ASK = """code => new Promise(done => {
-    let text = '';
-    const future = jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code});
-    future.onIOPub = message => {
-        if (message.header.msg_type === 'stream') text += message.content.text;
-        if (message.header.msg_type === 'error') text += message.content.traceback.join('\\n');
-    };
-    future.done.then(() => done(text));
-})"""
 RUNNING = "import ipywidgets.widgets.widget as module\nprint(len(module._instances))"
 
 
@@ -31,10 +21,6 @@ def lab(page, address, workspace):
     page.locator(".vrrae-lab .card").wait_for()
     yield page
     assert not errors
-
-
-def ask(page, code):
-    return page.evaluate(ASK, code).strip()
 
 
 def mean(page, number=0):
@@ -55,8 +41,8 @@ def test_python_and_page_agree_whoever_moves(lab):
     wait_for_text(lab, "μ = 2.10")
     lab.wait_for_timeout(500)
     wait_for_text(lab, "μ = 2.10")
-    assert ask(lab, "print(round(widget.mean, 6))") == "2.1"
-    ask(lab, "widget.mean = -2.0")
+    assert rig.ask(lab, "print(round(widget.mean, 6))") == "2.1"
+    rig.ask(lab, "widget.mean = -2.0")
     wait_for_text(lab, "μ = -2.00")
     lab.keyboard.press("ArrowRight")
     wait_for_text(lab, "μ = -1.95")
@@ -73,13 +59,13 @@ def test_a_second_view_shows_the_same(lab):
 
 
 def test_a_cell_that_is_run_again_leaves_one_widget_model(lab):
-    running = int(ask(lab, RUNNING))  # this notebook's kernel has seen the tests before this one
+    running = int(rig.ask(lab, RUNNING))  # this notebook's kernel has seen the tests before this one
     for _ in range(2):
         lab.evaluate(rig.RUN_CELL, 1)
         lab.wait_for_function("window.ran")
-    assert int(ask(lab, RUNNING)) == running
-    ask(lab, "widget.close()")
-    assert int(ask(lab, RUNNING)) == running - 1
+    assert int(rig.ask(lab, RUNNING)) == running
+    rig.ask(lab, "widget.close()")
+    assert int(rig.ask(lab, RUNNING)) == running - 1
 
 
 def test_the_view_of_a_kernel_that_has_died_goes_on(lab):

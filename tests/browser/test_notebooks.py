@@ -1,4 +1,4 @@
-"""The notebooks as their readers meet them: JupyterLab, a slider, a picture.
+"""The notebooks as their readers meet them: JupyterLab, a handle, a picture.
 
 03, 07 and 10 train for long before they show widgets that 05 and 04 show too; nbmake runs all of them.
 """
@@ -22,17 +22,16 @@ pytestmark = pytest.mark.browser
         "08_cifar10",
     ],
 )
-def test_moving_the_first_slider_changes_the_first_picture(page, address, name):
+def test_moving_the_first_handle_changes_the_picture(page, address, name):
     rig.open_notebook(page, address, f"{name}.ipynb")
-    rig.run_to_first_slider(page)
+    rig.run_to_first_widget(page)
     before = rig.settled_pixels(page)
-    rig.assert_no_picture_is_stretched(page)
-    rig.move_slider(page)
+    rig.move_handle(page)
     rig.wait_for_new_pixels(page, before)
     rig.save_screenshot(page, name)
 
 
-def test_notebook_without_sliders_runs_from_top_to_bottom(page, address):
+def test_notebook_without_widgets_runs_from_top_to_bottom(page, address):
     rig.open_notebook(page, address, "09_celeba.ipynb")
     rig.run_all(page)
     rig.save_screenshot(page, "09_celeba")

@@ -3,22 +3,20 @@
 What a notebook adds, a kernel that agrees with the page, is tested in `test_lab`.
 """
 
-import io
 import itertools
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from vrrae_lab.widgets.card import document
 
+from . import rig
 from .widgets import WIDGETS
 
 pytestmark = pytest.mark.browser
 
-HANDLES = '.vrrae-lab [role="slider"], .vrrae-lab input[type="range"]'
 SIZES = {"wide": (1240, 860), "900": (900, 860), "390": (390, 844)}
 
 
@@ -60,32 +58,24 @@ def show(browser, files):
     assert not errors
 
 
-def pixels(page):
-    return np.asarray(Image.open(io.BytesIO(page.locator(".vrrae-lab .card").screenshot())).convert("RGB")).astype(int)
-
-
-def differ(before, after):
-    return before.shape != after.shape or np.abs(before - after).max() > 16
-
-
 WITH_HANDLES = sorted(set(WIDGETS) - {"collapse_map"})  # which has cells
 
 
 @pytest.mark.parametrize("name", WITH_HANDLES)
 def test_each_handle_is_named_and_moves_by_keys(show, name):
     page = show(name)
-    handles = page.locator(HANDLES)
+    handles = page.locator(rig.HANDLES)
     assert handles.count()
     for number in range(handles.count()):
         handle = handles.nth(number)
         label = handle.get_attribute("aria-label")
-        before, picture = handle.get_attribute("aria-valuetext"), pixels(page)
+        before, picture = handle.get_attribute("aria-valuetext"), rig.pixels(page)
         assert label and before
         handle.focus()
         for key in ("ArrowUp", "ArrowDown", "ArrowDown"):  # one that stands at its end moves the other way
             page.keyboard.press(key)
             page.wait_for_timeout(60)
-            if handle.get_attribute("aria-valuetext") != before and differ(picture, pixels(page)):
+            if handle.get_attribute("aria-valuetext") != before and rig.differ(picture, rig.pixels(page)):
                 break
         else:
             pytest.fail(f"{label} stays at {before}, or nothing is seen of it")
@@ -132,24 +122,24 @@ def test_each_handle_moves_with_the_pointer(show, name, size, move):
 def test_a_cell_of_the_collapse_map_is_opened_by_keys_and_by_the_pointer(show):
     page = show("collapse_map")
     chosen = page.locator('[role="gridcell"][aria-selected="true"]')
-    seen = [(chosen.first.get_attribute("aria-label"), pixels(page))]
+    seen = [(chosen.first.get_attribute("aria-label"), rig.pixels(page))]
     page.locator('[role="grid"]').first.focus()
     for act in (lambda: page.keyboard.press("ArrowLeft"), lambda: page.locator('[role="gridcell"]').last.click()):
         act()
         page.wait_for_timeout(60)
-        seen.append((chosen.first.get_attribute("aria-label"), pixels(page)))
+        seen.append((chosen.first.get_attribute("aria-label"), rig.pixels(page)))
     for (label, before), (other, after) in itertools.pairwise(seen):
-        assert label != other and differ(before, after)
+        assert label != other and rig.differ(before, after)
 
 
 def test_a_drawing_is_encoded_while_it_is_drawn(show):
     page = show("explore", "390")
     pad = page.locator("canvas.pad")
     pad.scroll_into_view_if_needed()
-    before, scrolled = pixels(page), page.evaluate("scrollY")
+    before, scrolled = rig.pixels(page), page.evaluate("scrollY")
     swipe(page, pad.bounding_box(), (30, 40))
     page.wait_for_timeout(200)
-    assert differ(before, pixels(page))
+    assert rig.differ(before, rig.pixels(page))
     assert page.evaluate("scrollY") == scrolled
 
 
@@ -163,7 +153,7 @@ def test_nothing_scrolls_sideways(show, name, size):
 @pytest.mark.parametrize("name", WIDGETS)
 def test_the_card_is_dark_where_the_page_is_and_fits_a_laptop(show, name):
     page = show(name, scheme="dark")
-    shot = pixels(page)
+    shot = rig.pixels(page)
     assert np.median(shot) < 60  # of paper
     assert (shot.max(axis=2) > 200).any()  # and ink that is read on it
     assert shot.shape[0] <= 800

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from . import rig
-from .test_lab import ask
 
 pytestmark = pytest.mark.browser
 
@@ -68,7 +67,9 @@ def test_the_page_steers_and_scrubs_while_the_models_train(race):
     assert shown == count
     race.wait_for_timeout(500)
     assert place(race) == (step, shown, count)
-    python = ask(race, "print(playground.steps, len(playground.record().frames), playground.running, playground.beta)")
+    python = rig.ask(
+        race, "print(playground.steps, len(playground.record().frames), playground.running, playground.beta)"
+    )
     steps, frames, running, beta = python.split()
     assert (int(steps), int(frames), running) == (step, count, "False")
     said = race.get_by_role("slider", name="β", exact=True).get_attribute("aria-valuetext")
@@ -87,7 +88,7 @@ def test_a_preset_starts_and_says_what_to_look_for(race):
 
 
 def test_a_page_that_is_loaded_again_has_every_frame_and_keeps_them_when_the_kernel_dies(race):
-    ask(race, "playground.step(60)")
+    rig.ask(race, "playground.step(60)")
     wait_for_frames(race, 12)
     race.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
     race.wait_for_timeout(1000)

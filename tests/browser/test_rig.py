@@ -6,21 +6,7 @@ from . import rig
 
 pytestmark = pytest.mark.browser
 
-SLIDER_AND_IMAGE = """
-import io, os
-import ipywidgets as widgets
-from PIL import Image
-
-def picture(level):
-    file = io.BytesIO()
-    Image.new("L", (64, 64), int(level)).save(file, "PNG")
-    return file.getvalue()
-
-slider = widgets.FloatSlider(value=100, min=0, max=255, step=5)
-image = widgets.Image(value=picture(100), layout={"width": "64px"})
-"""
-LINK = "slider.observe(lambda change: setattr(image, 'value', picture(change.new)), 'value')"
-SHOW = "widgets.VBox([slider, image])"
+SHOW = "import os\nimport vrrae_lab as vl\nvl.widgets.kl()"
 
 
 @pytest.fixture
@@ -35,22 +21,24 @@ def show(page, address, workspace, request):
     return show
 
 
-def test_slider_changes_the_picture_and_back(page, show):
-    show(SLIDER_AND_IMAGE, LINK, SHOW, "", "assert os.environ['VRRAE_LAB_FAST'] == '1'")
+def test_a_handle_changes_the_picture_and_back(page, show):
+    show(SHOW, "", "assert os.environ['VRRAE_LAB_FAST'] == '1'")
     rig.run_all(page)
     before = rig.settled_pixels(page)
-    rig.move_slider(page)
+    rig.move_handle(page)
     after = rig.wait_for_new_pixels(page, before)
-    rig.move_slider(page, steps=-1)
-    assert rig.wait_for_new_pixels(page, after) == before
+    page.keyboard.press("ArrowDown")
+    rig.wait_for_new_pixels(page, after)
+    page.keyboard.press("ArrowUp")
+    page.wait_for_timeout(300)
+    assert not rig.differ(rig.settled_pixels(page), after)  # the handle has the focus now as it had then
     rig.save_screenshot(page, "rig")
 
 
-def test_a_slider_that_does_nothing_is_noticed(page, show):
-    show(SLIDER_AND_IMAGE, SHOW)
+def test_a_picture_that_stays_the_same_is_noticed(page, show):
+    show(SHOW)
     rig.run_all(page)
     before = rig.settled_pixels(page)
-    rig.move_slider(page)
     with pytest.raises(AssertionError, match="has not changed"):
         rig.wait_for_new_pixels(page, before, seconds=1)
 
@@ -67,24 +55,24 @@ def test_a_cell_that_takes_too_long_is_noticed(page, show):
         rig.run_all(page, seconds=1)
 
 
-def test_a_cell_before_the_slider_that_takes_too_long_is_noticed(page, show):
+def test_a_cell_before_the_widget_that_takes_too_long_is_noticed(page, show):
     show("import time", "time.sleep(5)", SHOW)
     with pytest.raises(AssertionError, match="cell 2 has not run"):
-        rig.run_to_first_slider(page, seconds=1)
+        rig.run_to_first_widget(page, seconds=1)
 
 
-def test_cells_are_run_until_one_shows_a_slider_and_a_picture(page, show):
-    show(SLIDER_AND_IMAGE, LINK, "slider", SHOW, "assert False, 'too far'")
-    rig.run_to_first_slider(page)
+def test_cells_are_run_until_one_shows_a_widget(page, show):
+    show("1 + 1", SHOW, "assert False, 'too far'")
+    rig.run_to_first_widget(page)
     before = rig.settled_pixels(page)
-    rig.move_slider(page)
+    rig.move_handle(page)
     rig.wait_for_new_pixels(page, before)
 
 
-def test_an_error_before_the_slider_and_a_notebook_without_one_are_noticed(page, show):
-    show(SLIDER_AND_IMAGE, "assert 1 + 1 == 3, 'arithmetic'", SHOW)
+def test_an_error_before_the_widget_and_a_notebook_without_one_are_noticed(page, show):
+    show("assert 1 + 1 == 3, 'arithmetic'", SHOW)
     with pytest.raises(AssertionError, match="arithmetic"):
-        rig.run_to_first_slider(page)
-    show(SLIDER_AND_IMAGE, LINK)
+        rig.run_to_first_widget(page)
+    show("1 + 1")
     with pytest.raises(AssertionError, match="no cell has shown"):
-        rig.run_to_first_slider(page)
+        rig.run_to_first_widget(page)
