@@ -25,40 +25,27 @@ Decode = Callable[[Array], Array]
 
 
 class Settings(NamedTuple):
-    """What may change between two updates; all are numbers of the compiled step.
+    """What may change between two updates; all are numbers of the compiled step."""
 
-    Attributes:
-        beta: weight of the KL divergence.
-        learning_rate: of AdaBelief.
-        rank: singular directions kept by a model that has a truncated SVD.
-        noise: factor on the posterior's standard deviation where training draws from it.
-    """
-
-    beta: float
-    learning_rate: float
-    rank: int
-    noise: float
+    beta: float  # weight of the KL divergence
+    learning_rate: float  # of AdaBelief
+    rank: int  # singular directions kept by a model that has a truncated SVD
+    noise: float  # factor on the posterior's standard deviation where training draws from it
 
 
 class Look(NamedTuple):
     """What a model makes of some images, without noise; an SVD is that of these images.
 
-    Attributes:
-        mean: of the posterior.
-        kl: of each coefficient, mean over the images, in nats; None for a deterministic model.
-        deviation: $s$ of the posterior of each coefficient, mean over the images; None for a deterministic model.
-        spectrum: singular values, divided by the root of the number of images: of the latents before they are
-            truncated, or, without a truncation, of the posterior means.
-        kept: so many of them are, the largest ones.
-        x_hat: the images decoded from the means.
+    The spectrum holds singular values over the root of the number of images: of the latents before they are truncated,
+    or, without a truncation, of the posterior means. A deterministic model has neither divergence nor deviation.
     """
 
-    mean: Float[np.ndarray, "batch rank"]
-    kl: Float[np.ndarray, " rank"] | None
-    deviation: Float[np.ndarray, " rank"] | None
+    mean: Float[np.ndarray, "batch rank"]  # of the posterior
+    kl: Float[np.ndarray, " rank"] | None  # of each coefficient, mean over the images, in nats
+    deviation: Float[np.ndarray, " rank"] | None  # s of each coefficient, mean over the images
     spectrum: Float[np.ndarray, " directions"]
-    kept: Int[np.ndarray, ""]
-    x_hat: Float[np.ndarray, "batch height width channels"]
+    kept: Int[np.ndarray, ""]  # how many of them
+    x_hat: Float[np.ndarray, "batch height width channels"]  # decoded from the means
 
     @property
     def finite(self) -> bool:

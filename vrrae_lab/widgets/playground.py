@@ -85,7 +85,7 @@ class Playground(Race):
         self._until: int | None = None
         self._kept: list[bytes] = []
         self._before: list[np.ndarray] = []
-        self._generation, self._compiled, self._quiet = 0, False, True
+        self._generation, self._compiled, self._quiet = 0, False, False
         self._chosen = _one_of_each(data.watched)
         start = next(iter(data.presets.values())).settings if data.presets else START
         self._header = self._describe(pair, 0)
@@ -99,7 +99,6 @@ class Playground(Race):
         self.observe(lambda _: self._shown(self._set_preset), "preset")
         self.observe(lambda change: self._shown(self.start if change.new else self.pause), "running")
         self.on_msg(lambda _, content, __: self._shown(lambda: self._answer(content)))
-        self._quiet = False
         self._start_anew()
 
     @property
@@ -209,8 +208,6 @@ class Playground(Race):
             terms = [live.advance(num_updates) for live in self.training.values()]
             self._compiled = True
             self.steps += num_updates
-            for name, values in zip(self.training, terms, strict=True):
-                self._check(name, bool(np.isfinite(list(values.values())).all()))
             self._keep(terms)
         if interrupt.requested:
             raise KeyboardInterrupt
@@ -219,7 +216,11 @@ class Playground(Race):
         """Look at the models, and send what is seen."""
         looks = [live.look(self._data.watched.x) for live in self.training.values()]
         for name, look in zip(self.training, looks, strict=True):
-            self._check(name, look.finite)
+            if not look.finite:
+                raise Diverged(
+                    f"the {name} has diverged by step {self.steps}: its numbers are no longer finite. "
+                    "Lower the learning rate, then press reset"
+                )
         looks = [
             look._replace(mean=_aligned(look.mean, before)) for look, before in zip(looks, self._before, strict=True)
         ]
@@ -255,13 +256,6 @@ class Playground(Race):
             frame["spectrum"][i, :count] = look.spectrum[:count]
             frame["pixels"][i] = _bytes(look.x_hat[self._chosen], watched)
         return frame.tobytes()
-
-    def _check(self, name: str, finite: bool) -> None:
-        if not finite:
-            raise Diverged(
-                f"the {name} has diverged by step {self.steps}: its numbers are no longer finite. "
-                "Lower the learning rate, then press reset"
-            )
 
     def _settings(self) -> list[Settings]:
         """Of both models."""
@@ -315,13 +309,11 @@ class Playground(Race):
         if preset is None:
             return
         self.pause()
-        self._quiet = True
-        try:
-            for name, value in preset.settings._asdict().items():
-                setattr(self, name, value)
-            self.changed, self.pair = dict(preset.changed), list(preset.pair)
-        finally:
-            self._quiet = False
+        self._quiet = True  # all at once
+        for name, value in preset.settings._asdict().items():
+            setattr(self, name, value)
+        self.changed, self.pair = dict(preset.changed), list(preset.pair)
+        self._quiet = False
         self._start_anew()
 
     def _leave_preset(self) -> None:

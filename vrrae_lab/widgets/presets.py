@@ -22,42 +22,24 @@ START = Settings(beta=0.1, learning_rate=1e-3, rank=8, noise=1.0)  # for a data 
 
 
 class Preset(NamedTuple):
-    """A setting worth seeing, and what happens then, whatever the seed.
+    """A setting worth seeing, and what happens then, whatever the seed."""
 
-    Attributes:
-        words: what to look for.
-        steps: after so many updates it has happened.
-        settings: of both models.
-        pair: these.
-        changed: see `Playground`.
-    """
-
-    words: str
-    steps: int
+    words: str  # what to look for
+    steps: int  # after so many updates it has happened
     settings: Settings
     pair: tuple[str, str] = ("vae", "vrrae")
     changed: Mapping[str, float] = {}
 
 
 class RaceData(NamedTuple):
-    """What a race is run on.
+    """What a race is run on, and how large its models are."""
 
-    Attributes:
-        words: the data, for the title.
-        x: images to train on.
-        watched: others.
-        rank: coefficients of each model, at most.
-        latent_size: of a model with an SVD.
-        width: of the hidden layers.
-        presets: by name.
-    """
-
-    words: str
-    x: np.ndarray
-    watched: Dataset
-    rank: int = 8
-    latent_size: int = 32
-    width: int = 128
+    words: str  # the data, for the title
+    x: np.ndarray  # to train on
+    watched: Dataset  # other images
+    rank: int = 8  # coefficients of each model, at most
+    latent_size: int = 32  # of a model with an SVD
+    width: int = 128  # of the hidden layers
     presets: Mapping[str, Preset] = {}
 
 
@@ -74,12 +56,12 @@ SMALL_RANK = (
 TWO_BETAS = "One model, one seed, two values of β: the larger one puts out lamps and leaves a larger error."
 
 
-def _presets(awake: float, collapse: float, too_large: float, steps: int, rank: int = 8) -> dict[str, Preset]:
-    """Three values of β, and how long the VAE takes to collapse."""
+def _presets(awake: float, collapse: float, too_large: float, rank: int = 8) -> dict[str, Preset]:
+    """Of three values of β."""
     pair = ("vrrae", "vrrae")
     return {
         "stay awake": Preset(AWAKE, 600, Settings(awake, 1e-3, rank, 1.0)),
-        "make the VAE collapse": Preset(COLLAPSE, steps, Settings(collapse, 3e-3, rank, 1.0)),
+        "make the VAE collapse": Preset(COLLAPSE, 900, Settings(collapse, 3e-3, rank, 1.0)),
         "β too large": Preset(TOO_LARGE, 300, Settings(too_large, 3e-3, rank, 1.0)),
         "one seed, two β": Preset(TWO_BETAS, 600, Settings(awake, 3e-3, rank, 1.0), pair, {"beta": 10 * collapse}),
         "near-tied singular values": Preset(NEAR_TIE, 300, Settings(awake, 3e-3, rank, 1.0)),
@@ -88,9 +70,9 @@ def _presets(awake: float, collapse: float, too_large: float, steps: int, rank: 
 
 
 PRESETS = {
-    "digits": _presets(0.03, 0.1, 10.0, 900),
-    "bumps": _presets(1.0, 5.0, 100.0, 600),
-    "mnist": _presets(0.1, 1.5, 30.0, 900, rank=16),
+    "digits": _presets(0.03, 0.1, 10.0),
+    "bumps": _presets(1.0, 5.0, 100.0),
+    "mnist": _presets(0.1, 1.5, 30.0, rank=16),
 }
 
 
@@ -103,12 +85,11 @@ def race_data(data: str | Dataset, key: Key[Array, ""]) -> RaceData:
     if isinstance(data, Dataset):
         return _own(data.as_floats())
     if data == "digits":
-        train = digits("train")
-        words = f"digits, {len(train):,} images to train on"
-        return RaceData(words, train.x, digits("test", NUM_WATCHED), presets=PRESETS[data])
+        x, watched = digits("train").x, digits("test", NUM_WATCHED)
+        return RaceData(f"digits, {len(x):,} images to train on", x, watched, presets=PRESETS[data])
     if data == "bumps":
-        train, watched = bumps(NUM_BUMPS, IMAGE_SIZE), bumps_test(NUM_WATCHED, IMAGE_SIZE, key=key)
-        return RaceData(f"bumps, {len(train):,} images to train on", train.x, watched, presets=PRESETS[data])
+        x, watched = bumps(NUM_BUMPS, IMAGE_SIZE).x, bumps_test(NUM_WATCHED, IMAGE_SIZE, key=key)
+        return RaceData(f"bumps, {len(x):,} images to train on", x, watched, presets=PRESETS[data])
     if data == "mnist":
         return _mnist()
     raise ValueError(f"data = {data!r}: use 'digits', 'bumps', 'mnist' or a Dataset")
