@@ -1,4 +1,5 @@
 // The cut of a batch of latents, the tie of two kept singular values with its gradients, and the cut of images.
+import { path } from "../parts/path";
 import { scaleLinear, scaleLog } from "../parts/scale";
 import { useMemo } from "preact/hooks";
 import type { Host } from "../host";
@@ -92,17 +93,9 @@ function Cut({ latents, onMove }: { latents: Point[]; onMove: (latents: Point[])
           const unit = Math.min(w, SIDE) / (2 * REACH + 0.3);
           const [px, py] = [(x: number) => w / 2 + unit * x, (y: number) => SIDE / 2 - unit * y];
           const [ix, iy] = [(x: number) => (x - w / 2) / unit, (y: number) => (SIDE / 2 - y) / unit];
-          const far = 2 * REACH;
+          const far = REACH / Math.max(Math.abs(u[0]), Math.abs(u[1])); // to the frame
           return (
             <>
-              <clipPath id="cut">
-                <rect
-                  x={px(-REACH) - 6}
-                  y={py(REACH) - 6}
-                  width={unit * 2 * REACH + 12}
-                  height={unit * 2 * REACH + 12}
-                />
-              </clipPath>
               <rect
                 class="hairline"
                 x={px(-REACH)}
@@ -111,24 +104,22 @@ function Cut({ latents, onMove }: { latents: Point[]; onMove: (latents: Point[])
                 height={unit * 2 * REACH}
                 rx={8}
               />
-              <g clip-path="url(#cut)">
-                <ellipse
-                  rx={unit * spreads[0]}
-                  ry={unit * spreads[1]}
-                  transform={`translate(${px(0)} ${py(0)}) rotate(${-degrees(angle)})`}
-                  fill="var(--wash)"
-                  stroke="var(--faint)"
-                />
-                <line
-                  x1={px(-far * u[0])}
-                  y1={py(-far * u[1])}
-                  x2={px(far * u[0])}
-                  y2={py(far * u[1])}
-                  stroke="var(--vrrae)"
-                  stroke-width={6}
-                  stroke-opacity={0.18}
-                />
-              </g>
+              <ellipse
+                rx={unit * spreads[0]}
+                ry={unit * spreads[1]}
+                transform={`translate(${px(0)} ${py(0)}) rotate(${-degrees(angle)})`}
+                fill="var(--wash)"
+                stroke="var(--faint)"
+              />
+              <line
+                x1={px(-far * u[0])}
+                y1={py(-far * u[1])}
+                x2={px(far * u[0])}
+                y2={py(far * u[1])}
+                stroke="var(--vrrae)"
+                stroke-width={6}
+                stroke-opacity={0.18}
+              />
               {latents.map(([x, y], i) => {
                 const along = x * u[0] + y * u[1];
                 const [qx, qy] = [px(along * u[0]), py(along * u[1])];
@@ -254,37 +245,28 @@ function Tie({ host, gap, push, at, setGap, onPush }: TieProps) {
         {(w) => {
           const height = SIDE - 50;
           const unit = Math.min(w, height) / 5.2;
-          const [cos, sin] = [Math.cos(TURNED), Math.sin(TURNED)];
-          const shown = ([x, y]: Point): Point => [
-            w / 2 + unit * (cos * x - sin * y),
-            height / 2 - unit * (sin * x + cos * y),
-          ];
-          const ray = (theta: number, length: number) =>
-            `M${w / 2 - unit * length * Math.cos(theta)} ${height / 2 + unit * length * Math.sin(theta)}` +
-            `L${w / 2 + unit * length * Math.cos(theta)} ${height / 2 - unit * length * Math.sin(theta)}`;
+          const turn = (theta: number) => `translate(${w / 2} ${height / 2}) rotate(${-degrees(theta)})`;
+          const cross = (theta: number, first: number, second: number) => (
+            <g transform={turn(theta)}>
+              <path d={`M${-unit * first} 0H${unit * first}`} stroke="var(--vrrae)" />
+              <path d={`M0 ${-unit * second}V${unit * second}`} stroke="var(--ink)" />
+            </g>
+          );
           const tip = angle + Math.PI / 2;
           const [tx, ty] = [w / 2 + unit * ends[1] * Math.cos(tip), height / 2 - unit * ends[1] * Math.sin(tip)];
           return (
             <>
               <circle class="hairline" cx={w / 2} cy={height / 2} r={unit * LINE} />
-              {FAN.map((t) => {
-                const theta = TURNED + directions(t).angle;
-                return (
-                  <g key={t} stroke-width={1.25} stroke-opacity={0.3}>
-                    <path d={ray(theta, LINE)} stroke="var(--vrrae)" />
-                    <path d={ray(theta + Math.PI / 2, LINE * sigma[1])} stroke="var(--ink)" />
-                  </g>
-                );
-              })}
-              {points.map((point, n) => {
-                const [x, y] = shown(point);
-                return (
-                  <g key={n} transform={`translate(${x} ${y})`}>
+              <g stroke-width={1.25} stroke-opacity={0.3}>
+                {FAN.map((t) => cross(TURNED + directions(t).angle, LINE, LINE * sigma[1]))}
+              </g>
+              <g transform={turn(TURNED)}>
+                {points.map(([x, y], n) => (
+                  <g key={n} transform={`translate(${unit * x} ${-unit * y}) rotate(${-degrees(now.angle)})`}>
                     {n % 3 === 0 && (
                       <ellipse
                         rx={unit * 0.34}
                         ry={unit * 0.1}
-                        transform={`rotate(${-degrees(angle)})`}
                         fill="var(--vrrae)"
                         fill-opacity={0.16}
                         stroke="var(--vrrae)"
@@ -293,10 +275,9 @@ function Tie({ host, gap, push, at, setGap, onPush }: TieProps) {
                     )}
                     <circle r={2.5} fill="var(--muted)" />
                   </g>
-                );
-              })}
-              <path d={ray(angle, ends[0])} stroke="var(--vrrae)" stroke-width={2.5} />
-              <path d={ray(tip, ends[1])} stroke="var(--ink)" stroke-width={2.5} />
+                ))}
+              </g>
+              <g stroke-width={2.5}>{cross(angle, ends[0], ends[1])}</g>
               <text
                 class="strong halo"
                 x={w / 2 + unit * (ends[0] + 0.28) * Math.cos(angle)}
@@ -376,10 +357,7 @@ function Gradients({ host, gaps, at, setGap }: GradientsProps) {
           const x = (place: number) => (place === last ? w - 16 : 46 + ((w - 100) * place) / (last - 1));
           const y = scaleLog(domain, [height - 34, 22]);
           const line = (model: number, rule: number) =>
-            gaps
-              .slice(0, last)
-              .map((_, place) => `${place ? "L" : "M"}${x(place)} ${y(norm(model, rule, place))}`)
-              .join("");
+            path(gaps.slice(0, last).map((_, place) => [x(place), y(norm(model, rule, place))]));
           const exponents = Array.from({ length: decades / 2 + 1 }, (_, i) => 2 * i);
           const here = norm(0, 0, at);
           return (
