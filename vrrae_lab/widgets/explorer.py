@@ -189,6 +189,7 @@ class _Encoded:
             spec, weights = page_model(self.model, name=name, precision=precision)
         except PageCannotRun as error:  # the page will ask this side
             spec, weights, self.problem = None, b"", str(error)
+            self.model.decode(self.model.encode(np.zeros((1, *self.model.shape), np.float32)).mean)  # compiled once
         return {
             "name": name,
             "family": FAMILIES.get(type(self.model.bottleneck), "ae"),

@@ -105,9 +105,13 @@ export function Lobes({
         const room = (width - LEFT) / lobes.length;
         const half = Math.min(40, room * 0.46);
         const shape = (density: ArrayLike<number>) => {
+          // as far as there is anything to see
+          const seen = grid.map((_, i) => i).filter((i) => density[i] > 0.005);
           const side = (sign: number) =>
-            grid.map((g, i): [number, number] => [sign * half * Math.min(1.25, density[i] ?? 0), y(g)]);
-          return band(side(-1), side(1));
+            grid
+              .map((g, i): [number, number] => [sign * half * Math.min(1.25, density[i]), y(g)])
+              .slice(seen[0], seen[seen.length - 1] + 1);
+          return seen.length ? band(side(-1), side(1)) : "";
         };
         const outline = shape(grid.map((g) => Math.exp(-0.5 * g * g)));
         // while a handle moves the shapes stay

@@ -17,6 +17,12 @@ export async function savePicture(el: HTMLElement, name: string, source: string)
     image.setAttribute("style", `${canvas.getAttribute("style") ?? ""};display:block`);
     canvas.replaceWith(image);
   });
+  // nor are the values of controls part of a copy
+  const controls = [...el.querySelectorAll<HTMLInputElement | HTMLSelectElement>("input, select")];
+  copy.querySelectorAll("input, select").forEach((control, i) => {
+    control.setAttribute("value", controls[i].value);
+    control.querySelector(`option[value="${controls[i].value}"]`)?.setAttribute("selected", "");
+  });
   copy.querySelectorAll(".save").forEach((button) => button.remove());
   const root = document.createElement("div");
   root.className = "vrrae-lab";

@@ -699,16 +699,23 @@ function Try({ lab }: { lab: Lab }) {
   const part = lab.parts[lab.hand.value];
   const { order, middle, spread } = part.sent;
   const out = order.find((j) => part.deviations && !part.awake(j));
-  const choices: Record<string, () => void> = {
-    "all at their mean": () => lab.set(lab.parts.map((each) => each.sent.middle)),
-    [`${order[0] + 1} two spreads up`]: () => lab.move([[order[0], middle[order[0]] + 2 * spread[order[0]]]], ""),
-    "half of the coefficients": () => lab.setRank(Math.ceil(part.size / 2)),
+  /** An image and all its coefficients, as every experiment begins. */
+  const afresh = (act: () => void) => () => {
+    lab.pick(Math.max(0, lab.image.peek()));
+    if (part.rank.peek() < part.size) lab.setRank(part.size);
+    act();
   };
-  if (out !== undefined) choices[`move ${out + 1}, collapsed`] = () => lab.move([[out, 3]], "");
+  const move = (j: number, value: number) => afresh(() => lab.move([[j, value]], ""));
+  const choices: Record<string, () => void> = {
+    "all at their mean": afresh(() => lab.set(lab.parts.map((each) => each.sent.middle))),
+    [`${order[0] + 1} two spreads up`]: move(order[0], middle[order[0]] + 2 * spread[order[0]]),
+    "half of the coefficients": afresh(() => lab.setRank(Math.ceil(part.size / 2))),
+  };
+  if (out !== undefined) choices[`move ${out + 1}, collapsed`] = move(out, 3);
   if (part.deviations) choices["a sample of the prior"] = () => lab.draw("prior");
-  choices["halfway from A to B"] = () => {
+  choices["halfway from A to B"] = afresh(() => {
     lab.path.value = null;
     lab.walk(0.5);
-  };
+  });
   return <Presets choices={choices} onReset={() => lab.reset()} />;
 }
