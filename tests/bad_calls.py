@@ -109,7 +109,6 @@ X = np.random.default_rng(0).random((12, *S)).astype(np.float32)
 Z = X[:, :2, 0, 0]
 POINTS = np.random.default_rng(1).normal(size=(30, 3))
 DIGITS = data.Dataset("some", X, np.arange(12) % 3)
-RGB = np.zeros((4, 4, 3), np.uint8)
 TRUE = derivations.Claim(
     1,
     "n",
@@ -724,17 +723,11 @@ LIBRARY = {
     },
 }
 
-PIXELS = [Bad(v, says="pixels") for v in (None, "abc", X, RGB[:0], RGB.astype(int), RGB[None, None])]
 TO_DRAW = [Bad(v, says="images have") for v in (None, "abc", 3, X[0], X[:0], np.zeros((2, 8, 8, 2)))]
 NAMED = [Bad(v, TypeError) for v in (None, 3, [1.0], {"a": 1.0}, {"a": None})]
 BY_NAME = [Bad(v, TypeError) for v in (None, 3, [FROZEN])]
 SHOWN = [*NO_WHOLE, *map(Bad, (0, -1, 13, HUGE))]
 VIEWS = {
-    "figures.pictures.to_pixels": row(figures.to_pixels, images=(X, TO_DRAW)),
-    "figures.pictures.tile": row(
-        figures.tile, pixels=(RGB[None], PIXELS), columns=(1, [Bad(0), Bad(-1)]), gap=(1, [Bad(-1)])
-    ),
-    "figures.pictures.png": row(figures.png, pixels=(RGB, PIXELS), magnify=(1, [Bad(0), Bad(-1)])),
     "figures.pictures.image_grid": row(figures.image_grid, images=(X, TO_DRAW), columns=(3, [Bad(0), Bad(-1)])),
     "figures.charts.latent_plane": row(
         figures.latent_plane,

@@ -24,85 +24,59 @@ def picture(figure: go.Figure) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))))
 
 
-# ---- pixels
+# ---- grids of images
+
+
+def colours(images: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+    """Of the pixels of images in one row, without the clear lines between them: (height, width, 3)."""
+    shown = picture(figures.image_grid(images, len(images), limits=limits))
+    return shown[:, (shown[..., 3] == 255).all(axis=0), :3]
 
 
 def test_grey_images_go_through_the_perceptual_map() -> None:
-    pixels = figures.to_pixels(np.array([-3.0, 0.0, 1.0]).reshape(1, 1, 3, 1))
-    assert pixels.shape == (1, 1, 3, 3) and pixels.dtype == np.uint8
-    # the ends of the map: deep violet and light yellow
-    np.testing.assert_array_equal(pixels[0, 0, [0, 2]], [[36, 20, 74], [252, 246, 185]])
-    brightness = figures.to_pixels(np.linspace(0, 1, 50).reshape(1, 1, 50, 1))[0, 0].astype(float) @ [0.2, 0.7, 0.1]
+    # its ends: deep violet and light yellow
+    found = colours(np.array([-3.0, 0.0, 1.0]).reshape(1, 1, 3, 1))
+    np.testing.assert_array_equal(found[0, [0, 2]], [[36, 20, 74], [252, 246, 185]])
+    brightness = colours(np.linspace(0, 1, 50).reshape(1, 1, 50, 1))[0] @ [0.2, 0.7, 0.1]
     assert (np.diff(brightness) > 0).all()
 
 
 def test_colour_images_are_shown_as_they_are() -> None:
     images = np.array([0.0, 0.2, 1.0]).reshape(1, 1, 1, 3)
-    np.testing.assert_array_equal(figures.to_pixels(images, (0.0, 1.0)), [[[[0, 51, 255]]]])
-    np.testing.assert_array_equal(figures.to_pixels(jnp.asarray(images), (0.0, 1.0)), [[[[0, 51, 255]]]])
+    np.testing.assert_array_equal(colours(images, (0.0, 1.0)), [[[0, 51, 255]]])
+    np.testing.assert_array_equal(colours(jnp.asarray(images), (0.0, 1.0)), [[[0, 51, 255]]])
 
 
 def test_limits_are_the_extremes_of_all_images_unless_given() -> None:
     images = np.array([0.0, 1.0, 2.0, 4.0]).reshape(2, 1, 2, 1).repeat(3, axis=3)
-    np.testing.assert_array_equal(figures.to_pixels(images)[..., 0].ravel(), [0, 64, 128, 255])
-    np.testing.assert_array_equal(figures.to_pixels(images, (0.0, 2.0))[..., 0].ravel(), [0, 128, 255, 255])
-    np.testing.assert_array_equal(figures.to_pixels(images, (1.0, 9.0))[..., 0].ravel(), [0, 0, 32, 96])
+    np.testing.assert_array_equal(colours(images)[..., 0].ravel(), [0, 64, 128, 255])
+    np.testing.assert_array_equal(colours(images, (0.0, 2.0))[..., 0].ravel(), [0, 128, 255, 255])
+    np.testing.assert_array_equal(colours(images, (1.0, 9.0))[..., 0].ravel(), [0, 0, 32, 96])
 
 
 def test_flat_and_missing_values_are_dark() -> None:
-    flat = figures.to_pixels(np.full((1, 2, 2, 3), 7.0))
-    np.testing.assert_array_equal(flat, 0)
+    np.testing.assert_array_equal(colours(np.full((1, 2, 2, 3), 7.0)), 0)
     images = np.array([np.nan, 1.0, 2.0]).reshape(1, 1, 3, 1).repeat(3, axis=3)
-    np.testing.assert_array_equal(figures.to_pixels(images)[0, 0, :, 0], [0, 0, 255])
+    np.testing.assert_array_equal(colours(images)[0, :, 0], [0, 0, 255])
 
 
 @pytest.mark.parametrize("channels", [2, 4])
 def test_other_channels_are_refused(channels: int) -> None:
     with pytest.raises(ValueError, match=f"the images have {channels} channels: only 1 .* or 3"):
-        figures.to_pixels(np.zeros((1, 4, 4, channels)))
-    with pytest.raises(ValueError, match=f"{channels} channels"):
         figures.image_grid(np.zeros((1, 4, 4, channels)), 1)
 
 
-@pytest.mark.parametrize(("count", "columns", "gap"), [(6, 3, 1), (5, 3, 1), (1, 1, 1), (2, 5, 2), (4, 1, 0)])
-def test_tiles_lie_row_by_row_between_white_lines(count: int, columns: int, gap: int) -> None:
-    pixels = RNG.integers(0, 255, size=(count, 3, 4, 3), dtype=np.uint8)  # none is white
-    sheet = figures.tile(pixels, columns, gap)
-    rows = math.ceil(count / columns)
-    assert sheet.shape == (rows * 3 + (rows - 1) * gap, columns * 4 + (columns - 1) * gap, 3)
+@pytest.mark.parametrize(("count", "columns"), [(6, 3), (5, 3), (1, 1), (2, 5), (4, 1)])
+def test_images_lie_row_by_row_between_clear_lines(count: int, columns: int) -> None:
+    images = RNG.integers(0, 256, size=(count, 3, 4, 3)) / 255
+    sheet = picture(figures.image_grid(images, columns, limits=(0, 1)))
+    assert sheet.shape == (4 * math.ceil(count / columns) - 1, 5 * columns - 1, 4)
     covered = np.zeros(sheet.shape[:2], bool)
     for i in range(count):
-        top, left = (3 + gap) * (i // columns), (4 + gap) * (i % columns)
-        np.testing.assert_array_equal(sheet[top : top + 3, left : left + 4], pixels[i])
+        top, left = 4 * (i // columns), 5 * (i % columns)
+        np.testing.assert_array_equal(sheet[top : top + 3, left : left + 4, :3], 255 * images[i])
         covered[top : top + 3, left : left + 4] = True
-    assert (sheet[~covered] == 255).all()
-
-
-@pytest.mark.parametrize("magnify", [1, 3])
-def test_png_magnifies_each_pixel(magnify: int) -> None:
-    pixels = RNG.integers(0, 256, size=(4, 5, 3), dtype=np.uint8)
-    decoded = np.asarray(Image.open(io.BytesIO(figures.png(pixels, magnify))))
-    assert decoded.shape == (4 * magnify, 5 * magnify, 3)
-    for row in range(4 * magnify):
-        for column in range(5 * magnify):
-            np.testing.assert_array_equal(decoded[row, column], pixels[row // magnify, column // magnify])
-
-
-# ---- grids of images
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("limits", [None, (0.2, 0.8)])
-def test_image_grid_shows_the_pixels(channels: int, limits: tuple[float, float] | None) -> None:
-    images = RNG.random((5, 6, 7, channels))
-    figure = figures.image_grid(images, 3, limits=limits)
-    shown = picture(figure)
-    tiled = figures.tile(figures.to_pixels(images, limits), 3)
-    clear = shown[..., 3] == 0
-    assert clear.any() and (shown[~clear, 3] == 255).all()
-    np.testing.assert_array_equal(shown[~clear, :3], tiled[~clear])
-    assert (tiled[clear] == 255).all()
-    assert not figure.layout.yaxis.showticklabels
+    np.testing.assert_array_equal(sheet[..., 3], 255 * covered)
 
 
 def test_digits_are_ink_on_paper_and_large_images_smooth() -> None:

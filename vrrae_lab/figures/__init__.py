@@ -5,7 +5,7 @@ clear and ink reads on white and on black.
 """
 
 from vrrae_lab.figures.charts import bars, latent_plane, lines, seed_strip, sweep_lines
-from vrrae_lab.figures.pictures import image_grid, png, tile, to_pixels
+from vrrae_lab.figures.pictures import image_grid
 from vrrae_lab.figures.style import INK, MODELS, PALETTE
 
 __all__ = [
@@ -16,9 +16,6 @@ __all__ = [
     "image_grid",
     "latent_plane",
     "lines",
-    "png",
     "seed_strip",
     "sweep_lines",
-    "tile",
-    "to_pixels",
 ]

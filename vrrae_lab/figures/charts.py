@@ -45,7 +45,11 @@ def latent_plane(
     if paths is not None and set(paths) != set(planes):
         raise ValueError(f"there are paths for {', '.join(paths)}: give one for each of {', '.join(planes)}")
     figure = make_subplots(
-        cols=len(planes), rows=1, subplot_titles=list(planes), horizontal_spacing=0.06, figure=Figure()
+        cols=len(planes),
+        rows=1,
+        subplot_titles=[written(name) for name in planes],
+        horizontal_spacing=0.06,
+        figure=Figure(),
     )
     for column, ((name, points), (own, _)) in enumerate(zip(planes.items(), looks(planes), strict=True), 1):
         values = colour.get(name) if isinstance(colour, Mapping) else colour
