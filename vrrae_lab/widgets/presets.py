@@ -44,7 +44,7 @@ class RaceData(NamedTuple):
 
 
 AWAKE = "Every coefficient of both models stays awake, and the error falls below half of what the mean image leaves."
-COLLAPSE = "One or more lamps of the VAE go out: these coefficients collapse. The VRRAE keeps more of them awake."
+COLLAPSE = "Lamps of the VAE go out: some of its coefficients collapse. The VRRAE keeps more of them awake."
 TOO_LARGE = "All lamps go out: the posterior becomes the prior, and every image is decoded to the same one."
 NEAR_TIE = (
     "Watch the spectrum: neighbouring singular values of the VRRAE come within 3 % of each other on the way, where a "
