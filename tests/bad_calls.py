@@ -485,11 +485,24 @@ LIBRARY = {
             X,
             [*NO_ARRAYS, *(Bad(v, says="x (is|has)") for v in (X[0], X[:, :0], X[None], X.astype(int), X > 0))],
         ),
-        labels=(None, [Bad("abc", TypeError), Bad([1, 2], TypeError)]),
+        labels=(None, [Bad("abc", TypeError), Bad([1, 2], TypeError), Bad(np.arange(5), says="labels has shape")]),
         offset=(0.0, NO_NUMBER),
         scale=(1.0, POSITIVE),
     ),
     "Dataset.take": row(DIGITS.take, n=(3, count(1, Bad(13), Bad(HUGE)))),
+    "data.own.from_arrays": row(
+        data.from_arrays,
+        images=(X, [*(Bad(v, TypeError) for v in ("abc", object(), X * 1j)), *map(Bad, (3.0, X[0, 0], X[:0]))]),
+        labels=(None, [Bad(object(), TypeError), Bad(3), Bad(np.arange(5))]),
+        name=("some", TEXT),
+    ),
+    "data.own.from_folder": row(
+        data.from_folder,
+        folder=(data.images.MNIST_SHEET, [*PATH, Bad("nowhere", FileNotFoundError)]),
+        size=(8, count(4, Bad(HUGE))),
+        colour=(None, [Bad("yes", TypeError), Bad(1, TypeError)]),
+        name=(None, [Bad(3, TypeError)]),
+    ),
     "data.synthetic.bumps": row(
         data.bumps, num_images=(16, [*NO_WHOLE, *map(Bad, (0, -1, 5, 1, HUGE))]), image_size=(8, count(8, Bad(HUGE)))
     ),

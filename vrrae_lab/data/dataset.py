@@ -50,6 +50,8 @@ class Dataset:
             raise ValueError(f"x is {self.x.dtype}: give float32, or the uint8 of the source")
         if self.labels is not None:
             check_kind("labels", self.labels, np.ndarray, "give one label per image as a NumPy array, or None")
+            if self.labels.shape[:1] != self.x.shape[:1]:
+                raise ValueError(f"labels has shape {self.labels.shape}, but there are {len(self.x):,} images")
         check_number("offset", self.offset)
         check_positive("scale", self.scale)
 
@@ -66,10 +68,15 @@ class Dataset:
 
     @property
     def label_numbers(self) -> Float[np.ndarray, " batch"]:
-        """A number for each image, to colour it by: its class, or the first of its labels; 0 where there are none."""
+        """A number for each image, to colour it by: its class, the first of its labels, or the place of its text among
+        all in alphabetical order; 0 where there are none.
+        """
         if self.labels is None:
             return np.zeros(len(self))
-        return np.asarray(self.labels, float).reshape(len(self), -1)[:, 0]
+        first = self.labels.reshape(len(self), -1)[:, 0]
+        return (
+            np.unique(first, return_inverse=True)[1].astype(float) if first.dtype.kind in "US" else first.astype(float)
+        )
 
     @property
     def origin(self) -> str:
