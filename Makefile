@@ -25,7 +25,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab demo test colab bench browser lint notebooks shipped runs page page-check docs constraints
+.PHONY: help install lab demo test processors colab bench browser lint notebooks shipped runs page page-check docs constraints
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,18 @@ demo: $(INSTALLED) ## The main experiment without a browser, in its short form
 # One pytest run, so that its last line speaks for everything. (Not --nbmake-find-import-errors: it lets asserts fail.)
 test: $(INSTALLED) ## All tests: library, notebooks (short runs) and, where Chromium is found, JupyterLab
 	VRRAE_LAB_FAST=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --nbmake --nbmake-kernel=python3 --nbmake-timeout=300 notebooks tests $(ARGS)
+
+# Kernels of OpenBLAS and instruction sets of XLA round differently, and which of them a machine takes is its own affair.
+# Each setting gets the whole suite but notebooks, browser and benchmarks; what failed is said once more at the end.
+PROCESSORS := "" "-u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE" XLA_FLAGS=--xla_cpu_max_isa=AVX2 \
+	XLA_FLAGS=--xla_cpu_max_isa=SSE4_2 OPENBLAS_CORETYPE=Haswell OPENBLAS_NUM_THREADS=1 OPENBLAS_NUM_THREADS=2
+
+processors: $(INSTALLED) ## The unit tests as on other processors: OpenBLAS's kernels, XLA's instructions, one BLAS thread and two
+	@failed=; for setting in $(PROCESSORS); do \
+		echo "=== $${setting:-as this machine is}"; \
+		env $$setting VRRAE_LAB_FAST=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests \
+			--ignore=tests/browser --ignore=tests/test_benchmarks.py $(ARGS) || failed="$$failed [$${setting:-as this machine is}]"; \
+	done; echo "=== failed:$${failed:- nowhere}"; test -z "$$failed"
 
 # Old packages on a new Python warn of what will go; that is not ours to mend. To compile is most of the work, and
 # without optimisation it is soon done.

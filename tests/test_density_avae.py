@@ -21,7 +21,7 @@ from vrrae_lab.density import (
     quadrature,
     tabulated_bandwidth,
 )
-from vrrae_lab.experiments.bandwidth_table import PUBLISHED
+from vrrae_lab.papers import BANDWIDTHS
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -213,11 +213,11 @@ def test_finer_quadrature_gives_the_same_bandwidth(latent_size, num_centres, mon
 
 def test_published_table_is_reproduced():
     """Every entry that is printed as a number, to 0.015, and the others as inequalities."""
-    for (latent_size, num_centres), (bandwidth, corrected) in PUBLISHED.items():
+    for (latent_size, num_centres), (bandwidth, corrected) in BANDWIDTHS.items():
         found = exact_avae_bandwidth(latent_size, num_centres)
         assert corrected_bandwidth(found) == pytest.approx(corrected, abs=0.015)
         assert found > 1 if bandwidth is None else found == pytest.approx(bandwidth, abs=0.015)
-    assert len(PUBLISHED) == 30 and sum(bandwidth is None for bandwidth, _ in PUBLISHED.values()) == 15
+    assert len(BANDWIDTHS) == 30 and sum(bandwidth is None for bandwidth, _ in BANDWIDTHS.values()) == 15
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support import shared_data
 
-from vrrae_lab import linalg
+from vrrae_lab import data as sources
+from vrrae_lab import linalg, metrics, papers
 from vrrae_lab.derivations import cost, tables
 
 CLAIMS = {claim.number: claim for part in (cost, tables) for claim in part.CLAIMS}
@@ -26,27 +28,34 @@ def agree(row: int) -> Callable[[Patch], None]:
     """Print the same number twice."""
 
     def change(patch: Patch) -> None:
-        rows = list(tables.SAME)
-        rows[row] = (rows[row][0], rows[row][1]._replace(text=rows[row][0].text))
-        patch.setattr(tables, "SAME", tuple(rows))
-
-    return change
-
-
-def swap(row: int) -> Callable[[Patch], None]:
-    """Exchange the figures of two rows."""
-
-    def change(patch: Patch) -> None:
-        rows = list(tables.NO_LARGER)
-        first, second = rows[row]
-        rows[row] = (first._replace(text=second.text), second._replace(text=first.text))
-        patch.setattr(tables, "NO_LARGER", tuple(rows))
+        rows = list(papers.DISAGREEMENTS)
+        rows[row] = rows[row]._replace(second=rows[row].first)
+        patch.setattr(papers, "DISAGREEMENTS", tuple(rows))
 
     return change
 
 
 def agree_but_for_rounding(patch: Patch) -> None:
-    patch.setattr(tables, "SAME", ((tables.Printed("5.9", ""), tables.Printed("5.86", "")), *tables.SAME[1:]))
+    first, *others = papers.DISAGREEMENTS
+    pair = first._replace(first=papers.Printed("5.9"), second=papers.Printed("5.86"))
+    patch.setattr(papers, "DISAGREEMENTS", (pair, *others))
+
+
+def swap(patch: Patch) -> None:
+    """What should be no larger is no larger."""
+    first, *others = (pair for pair in papers.DISAGREEMENTS if pair.relation == "≤")
+    patch.setattr(papers, "DISAGREEMENTS", (first._replace(first=first.second, second=first.first), *others))
+
+
+def a_variational_row(patch: Patch) -> None:
+    patch.setitem(papers.SETTINGS, "cifar10", papers.SETTINGS["cifar10"]._replace(vrrae_beta=1e-6))
+
+
+def floors_of(**floors: float) -> Callable[[Patch], None]:
+    def change(patch: Patch) -> None:
+        patch.setattr(tables, "FLOORS", {data: own._replace(**floors) for data, own in tables.FLOORS.items()})
+
+    return change
 
 
 def gram_of_the_latent_side(patch: Patch) -> None:
@@ -88,10 +97,12 @@ def half_a_reflection(patch: Patch) -> None:
 
 
 MUTATIONS: list[tuple[int, str, Callable[[Patch], None]]] = [
-    *((28, f"the figures of line {row} agree", agree(row)) for row in range(len(tables.SAME))),
-    *((28, f"the rows of line {row} swapped", swap(row)) for row in range(len(tables.NO_LARGER))),
+    *((28, f"{pair.data}, {pair.about}: no difference", agree(i)) for i, pair in enumerate(papers.DISAGREEMENTS)),
     (28, "figures that rounding explains", agree_but_for_rounding),
-    (28, "a variational CIFAR-10 row", lambda p: p.setitem(tables.VRRAE_BETA, "CIFAR-10", 1e-6)),
+    (28, "figures in the other order", swap),
+    (28, "a variational CIFAR-10 row", a_variational_row),
+    (28, "mean images as bad as the worst model", floors_of(mean_image=94.0)),
+    (28, "principal components hardly better", floors_of(principal_components=17.5)),
     (29, "the larger Gram matrix", gram_of_the_latent_side),
     (29, "no product at all", without_products),
     (29, "products counted by their results", product_of_outputs),
@@ -111,9 +122,20 @@ def test_verdict_falls_with_what_it_rests_on(
 # ---- parts
 
 
-@pytest.mark.parametrize(("text", "rounding"), [("5.89", 0.005), ("23.2", 0.05), ("7", 0.5)])
-def test_rounding_is_half_of_the_last_digit(text: str, rounding: float) -> None:
-    assert tables.Printed(text, "").rounding == pytest.approx(rounding)
+@pytest.mark.real_data
+def test_floors_are_those_of_the_images() -> None:
+    """All of MNIST; of CIFAR-10 a fifth of the training images, which is as good as all."""
+    folder = shared_data()
+    for data, at in tables.FLOORS.items():
+        count = {"mnist": 60_000, "cifar10": 10_000}[data]
+        train, test = (
+            sources.load(data, split, n, manual_dir=str(folder / data)).x
+            for split, n in (("train", count), ("test", 10_000 if data == "mnist" else 1000))
+        )
+        rank = papers.SETTINGS[data].rank
+        assert metrics.linear_test_error(train, test, rank) == pytest.approx(at.principal_components, abs=0.1)
+        mean = np.broadcast_to(train.mean(axis=0), test.shape)
+        assert metrics.relative_error(test, mean) == pytest.approx(at.mean_image, abs=0.1)
 
 
 def test_reflections_are_counted_as_textbooks_do() -> None:

@@ -27,6 +27,7 @@ FLOORS = {
     "randomness": 0,
     "data": 0,
     "figures": 0,
+    "papers": 0,
     "nets": 1,
     "bottlenecks": 1,
     "density": 1,

@@ -8,8 +8,9 @@ import pytest
 
 import vrrae_lab as vl
 from vrrae_lab.experiments import BandwidthTable, shipped_record
-from vrrae_lab.experiments.bandwidth_table import PUBLISHED, compare
+from vrrae_lab.experiments.bandwidth_table import compare
 from vrrae_lab.experiments.comparison import model_names
+from vrrae_lab.papers import BANDWIDTHS
 
 PACKAGE = Path(vl.__file__).parent
 RECORDS = {path.stem for path in (PACKAGE / "records").glob("*.json")}
@@ -86,7 +87,7 @@ def test_the_table_of_bandwidths_is_the_full_one_and_agrees():
     record, full = shipped_record("bandwidth_table"), BandwidthTable()
     assert {"seeds", "versions", "device", "command", "duration_seconds"} <= record.keys()
     assert record["data"]["reductions"] == []
-    assert {(r["latent_size"], r["num_centres"]) for r in record["results"]} == PUBLISHED.keys()
+    assert {(r["latent_size"], r["num_centres"]) for r in record["results"]} == BANDWIDTHS.keys()
     for result in record["results"]:
         size, count = result["latent_size"], result["num_centres"]
         simulated = vl.density.AvaeBandwidth(tuple(result["simulated"]["trials"]))

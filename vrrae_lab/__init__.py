@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         features,
         figures,
         metrics,
+        papers,
         widgets,
     )
 
@@ -59,6 +60,7 @@ _LOADED_ON_USE = (
     "features",
     "figures",
     "metrics",
+    "papers",
     "widgets",
 )
 
@@ -97,6 +99,7 @@ __all__ = [
     "metrics",
     "mixed_precision",
     "models",
+    "papers",
     "rrae",
     "rrae_vae",
     "sparse_ae",

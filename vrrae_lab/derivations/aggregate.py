@@ -12,7 +12,7 @@ from jax import lax
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab import density
+from vrrae_lab import density, papers
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict, float64
 
 if TYPE_CHECKING:
@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 SOURCE = "Saha, Joshi & Whitaker, arXiv 2311.07693 (AVAE)"
 
 # AVAE's table of bandwidths, where it prints both: before the correction and after it, to two decimals.
-PUBLISHED_PAIRS = (
-    *((0.74, 0.60), (0.70, 0.58), (0.67, 0.56), (0.63, 0.53), (0.60, 0.51)),
-    *((0.89, 0.67), (0.86, 0.65), (0.84, 0.64), (0.80, 0.62), (0.78, 0.61)),
-    *((0.98, 0.70), (0.95, 0.69), (0.93, 0.68), (0.99, 0.70), (0.98, 0.70)),
-)
+PUBLISHED_PAIRS = tuple((pair.bandwidth, pair.corrected) for pair in papers.BANDWIDTHS.values() if pair.bandwidth)
 
 
 def log_gaussian(z: "sympy.Expr", variance: "sympy.Expr") -> "sympy.Expr":

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from vrrae_lab import gaussian, linalg
+from vrrae_lab import gaussian, linalg, papers
 from vrrae_lab.data import bumps, bumps_test
 from vrrae_lab.derivations.claim import Claim, Evidence, Verdict, float64
 from vrrae_lab.derivations.samples import (
@@ -157,12 +157,7 @@ class Size(NamedTuple):
     rank: int
 
 
-SIZES = {
-    "bumps": Size(64, 200, 2),
-    "MNIST": Size(576, 100, 16),
-    "CIFAR-10": Size(64, 512, 60),
-    "CelebA": Size(576, 512, 186),
-}
+SIZES = {papers.TITLES[data]: Size(own.batch_size, own.latent_size, own.rank) for data, own in papers.SETTINGS.items()}
 
 
 def _dropped_share(noise: np.ndarray, rank: int) -> float:

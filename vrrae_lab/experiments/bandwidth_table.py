@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import jax
 import plotly.graph_objects as go
 
-from vrrae_lab import density, figures
+from vrrae_lab import density, figures, papers
 from vrrae_lab.experiments.record import (
     check_settings,
     environment,
@@ -21,17 +21,6 @@ from vrrae_lab.experiments.record import (
 )
 from vrrae_lab.files import write_json
 
-NUM_CENTRES = (500, 1000, 2000, 5000, 10_000)
-_PRINTED = {
-    10: ((0.74, 0.60), (0.70, 0.58), (0.67, 0.56), (0.63, 0.53), (0.60, 0.51)),
-    20: ((0.89, 0.67), (0.86, 0.65), (0.84, 0.64), (0.80, 0.62), (0.78, 0.61)),
-    40: ((None, 0.72), (None, 0.71), (0.98, 0.70), (0.95, 0.69), (0.93, 0.68)),
-    50: ((None, 0.73), (None, 0.72), (None, 0.71), (0.99, 0.70), (0.98, 0.70)),
-    70: ((None, 0.74), (None, 0.74), (None, 0.73), (None, 0.73), (None, 0.72)),
-    100: ((None, 0.76), (None, 0.75), (None, 0.75), (None, 0.74), (None, 0.74)),
-}
-# (latent size, number of centres): bandwidth, None where ">1" is printed, and corrected bandwidth
-PUBLISHED = {(size, m): pair for size, row in _PRINTED.items() for m, pair in zip(NUM_CENTRES, row, strict=True)}
 TOLERANCE = 0.015
 
 GRID_LATENT_SIZES = (1, 2, 3, 4, 5, 7, 10, 14, 20, 30, 40, 50, 70, 100, 140, 200)
@@ -54,8 +43,8 @@ class BandwidthTable:
 
     description: ClassVar[str] = "AVAE's table of bandwidths beside simulated and exact ones"
 
-    latent_sizes: tuple[int, ...] = tuple(_PRINTED)
-    num_centres: tuple[int, ...] = NUM_CENTRES
+    latent_sizes: tuple[int, ...] = tuple(dict.fromkeys(size for size, _ in papers.BANDWIDTHS))
+    num_centres: tuple[int, ...] = papers.BANDWIDTH_CENTRES
     num_queries: int = 1000
     grid_latent_sizes: tuple[int, ...] = GRID_LATENT_SIZES
     grid_num_centres: tuple[int, ...] = GRID_NUM_CENTRES
@@ -204,7 +193,7 @@ def compare(latent_size: int, num_centres: int, simulated: density.AvaeBandwidth
     It agrees if both of ours do: corrected bandwidths within the tolerance, and bandwidths too where a number is
     printed. Where ">1" is printed the exact one is above 1, and the simulated one above 1 but for the tolerance.
     """
-    bandwidth, corrected = PUBLISHED[latent_size, num_centres]
+    bandwidth, corrected = papers.BANDWIDTHS[latent_size, num_centres]
     exact_corrected = density.corrected_bandwidth(exact)
     agrees = all(abs(ours - corrected) <= TOLERANCE for ours in (simulated.corrected, exact_corrected))
     if bandwidth is None:

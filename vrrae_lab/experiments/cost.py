@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import plotly.graph_objects as go
 from jaxtyping import Array, Key
 
-from vrrae_lab import figures, metrics
+from vrrae_lab import figures, metrics, papers
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.operations import Operations, count_operations
@@ -31,7 +31,7 @@ from vrrae_lab.linalg import Method, truncated_svd
 from vrrae_lab.models import Autoencoder, as_floats, build, in_batches
 
 # L, B and k of the papers' experiments
-SIZES = {"bumps": (200, 64, 2), "MNIST": (100, 576, 16), "CIFAR-10": (512, 64, 60), "CelebA": (512, 576, 186)}
+SIZES = {papers.TITLES[name]: (own.latent_size, own.batch_size, own.rank) for name, own in papers.SETTINGS.items()}
 METHODS: tuple[Method, ...] = ("svd", "gram")
 
 

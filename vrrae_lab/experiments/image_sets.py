@@ -16,9 +16,9 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Array, Float, Int, Key
 
-from vrrae_lab import explore, figures
+from vrrae_lab import explore, figures, papers
 from vrrae_lab.data import Dataset
-from vrrae_lab.experiments import comparison, evaluation, published
+from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate, four_models
 from vrrae_lab.experiments.record import markdown_table, mean_std
 from vrrae_lab.experiments.study import Study, closing, model_table, pictures
@@ -29,7 +29,6 @@ from vrrae_lab.randomness import generator
 
 CLASSIFIER_KEY = 20250510  # one classifier for all seeds and settings, so that their scores can be compared
 STEPS_OF_FAST = 600  # more than other studies make of these images: there are only four models
-POINTS_BETWEEN = 5  # of an interpolation, its ends not counted
 MOST_REAL = 10_000  # training images whose features are taken, chosen at random
 MOST_CODES = 20_000  # training images to which the Gaussian mixture is fitted
 MOST_COMPONENTS = 10
@@ -52,7 +51,7 @@ class ImageSet(Study):
     """
 
     num_seeds: int = field(default=1, compare=False)
-    num_generated: int = 1250
+    num_generated: int = papers.NUM_GENERATED
     num_pairs: int = 250
     classifier_steps: int = 3000
 
@@ -105,7 +104,7 @@ class ImageSet(Study):
         """Three tables as Markdown, mean ± standard deviation over the seeds: the models, errors and scores."""
         disagreements = [
             f"the paper disagrees with itself (claim 28): {line}"
-            for line in published.disagreements(record["experiment"])
+            for line in papers.disagreements(record["experiment"])
         ]
         tables = [model_table(record), _error_table(record), *_score_table(record)]
         return "\n".join(["\n\n".join(tables), "", *_about_scores(record), *disagreements, *closing(record)])
@@ -130,7 +129,7 @@ class ImageSet(Study):
             ),
             "interpolations": figures.image_grid(
                 np.concatenate([path for _, path in rows]),
-                POINTS_BETWEEN + 2,
+                papers.POINTS_BETWEEN + 2,
                 title=titles["interpolations"],
                 row_names=[name for name, _ in rows],
                 limits=(0.0, 1.0),
@@ -247,7 +246,7 @@ def generated(
 
 def _path(model: Autoencoder, start: Images, end: Images) -> np.ndarray:
     """The images between each pair, and the reconstructed ends, within [0, 1]."""
-    return np.clip(explore.interpolate(model, start, end, POINTS_BETWEEN + 2), 0, 1)
+    return np.clip(explore.interpolate(model, start, end, papers.POINTS_BETWEEN + 2), 0, 1)
 
 
 def _error_table(record: Mapping[str, Any]) -> str:
@@ -255,7 +254,7 @@ def _error_table(record: Mapping[str, Any]) -> str:
     rows = []
     for model in comparison.model_names(record):
         metrics = _metrics(record, model)
-        known = published.scores(record["experiment"], model).get("reconstruction", "–")
+        known = _printed(record, model, "reconstruction")
         squared = mean_std([m.get("test_squared_error") for m in metrics], 2)
         rows.append([model, mean_std([m["test_error"] for m in metrics]), known, squared])
     return markdown_table(["model", "test error, %", "published", "squared error per image"], rows)
@@ -273,7 +272,7 @@ def _score_table(record: Mapping[str, Any]) -> list[str]:
         names = comparison.model_names(record)
         scores = {name: [m[kind] for m in _metrics(record, name) if kind in m] for name in names}
         ours = {name: [s["frechet_distance"] for s in found] for name, found in scores.items()}
-        theirs = {name: published.scores(record["experiment"], name).get(kind, "–") for name in names}
+        theirs = {name: _printed(record, name, kind) for name in names}
         places = _places({name: float(np.mean(found)) for name, found in ours.items() if found})
         their_places = _places({name: float(text) for name, text in theirs.items() if text != "–"})
         for name in names:
@@ -288,6 +287,12 @@ def _score_table(record: Mapping[str, Any]) -> list[str]:
             ]
             rows.append([of, name, *cells])
     return [markdown_table(head, rows)]
+
+
+def _printed(record: Mapping[str, Any], model: str, kind: str) -> str:
+    """The digits in the paper's Table 2; a dash for models that are not in it."""
+    scores = papers.TABLE_2[record["experiment"]].get(model)
+    return "–" if scores is None else str(getattr(scores, kind))
 
 
 def _metrics(record: Mapping[str, Any], model: str) -> list[dict[str, Any]]:

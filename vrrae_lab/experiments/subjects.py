@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from vrrae_lab import data as sources
+from vrrae_lab import papers
 from vrrae_lab.data import Dataset
 
 # the largest image set, in pixel values, that is held as floats: half a gigabyte
@@ -124,11 +125,17 @@ class Subject:
 _SOURCES = {"celeba": "celeb_a"}  # where `data.load` has another name
 _IN_COLOUR = ("cifar10", "celeba")
 
-# The papers' settings (of the β of image sets, those by which the tables agree with each other); the digits are in no
-# paper. In the order of the fields: the full extent, the fast one, the tiny one.
+
+def _of_the_papers(data: str, num_test: int) -> Subject:
+    own = papers.SETTINGS[data]
+    training = own.batch_size, own.learning_rate, own.num_steps, own.vae_beta, own.vrrae_beta
+    return Subject(data, own.image_size, own.num_train, num_test, own.latent_size, own.rank, *training)
+
+
+# The full extent, the fast one, the tiny one; the digits are in no paper.
 _SUBJECTS: dict[str, tuple[Subject, Subject, Subject]] = {
     "bumps": (
-        Subject("bumps", 64, 100, 1000, 200, 2, 64, 1e-4, 1280, 1e-3, 1e-3),
+        _of_the_papers("bumps", num_test=1000),
         Subject("bumps", 16, 100, 400, 64, 2, 64, 1e-3, 300, 1e-3, 1e-3),
         Subject("bumps", 16, 100, 100, 8, 2, 16, 1e-3, 4, 1e-3, 1e-3),
     ),
@@ -138,17 +145,17 @@ _SUBJECTS: dict[str, tuple[Subject, Subject, Subject]] = {
         Subject("digits", 8, 100, 100, 8, 2, 16, 1e-3, 4, 1e-3, 1e-3),
     ),
     "mnist": (
-        Subject("mnist", 28, 60_000, 10_000, 100, 16, 576, 1e-3, 2080, 1e-3, 1e-6),
+        _of_the_papers("mnist", num_test=10_000),
         Subject("mnist", 28, 2000, 500, 100, 16, 64, 1e-3, 124, 1e-3, 1e-6),
         Subject("mnist", 28, 100, 100, 8, 2, 16, 1e-3, 4, 1e-3, 1e-6),
     ),
     "cifar10": (
-        Subject("cifar10", 32, 50_000, 10_000, 512, 60, 64, 1e-4, 3905, 1e-5, 0.0),
+        _of_the_papers("cifar10", num_test=10_000),
         Subject("cifar10", 32, 2000, 500, 512, 60, 64, 1e-3, 250, 1e-5, 0.0),
         Subject("cifar10", 32, 100, 100, 8, 2, 16, 1e-3, 4, 1e-5, 0.0),
     ),
     "celeba": (
-        Subject("celeba", 160, 162_770, 19_962, 512, 186, 576, 1e-3, 2256, 1e-6, 1e-6),
+        _of_the_papers("celeba", num_test=19_962),
         Subject("celeba", 32, 400, 100, 512, 32, 64, 1e-3, 250, 1e-6, 1e-6),
         Subject("celeba", 32, 100, 100, 8, 2, 16, 1e-3, 4, 1e-6, 1e-6),
     ),
