@@ -21,6 +21,7 @@ from vrrae_lab.derivations.linear_model import (
     optimum,
     random_data,
     random_start,
+    random_starts,
     second_moments,
 )
 from vrrae_lab.derivations.measures import evidence, relative_error, standard_errors, terms_left
@@ -72,10 +73,9 @@ def check_linear_optimum(key: Key[Array, ""]) -> Evidence:
     variances = np.minimum(beta / (2 * eigenvalues), 1)
     with float64():
         x = jnp.asarray(data)
-        active, active_loss = minimise(random_start(random, LATENT_SIZE, 2), x, beta, first_directions(2))
-        starts = [random_start(random, LATENT_SIZE, 3) for _ in range(6)]
-        collapsed = descend(starts, x, beta, first_directions(3), steps=4000)
-        vae, vae_loss = minimise(random_start(random, 3, 3), x, beta, as_they_are)
+        active, active_loss = minimise(random_starts(random, LATENT_SIZE, 2), x, beta, first_directions(2))
+        collapsed = descend(random_starts(random, LATENT_SIZE, 3), x, beta, first_directions(3), steps=4000)
+        vae, vae_loss = minimise(random_starts(random, 3, 3), x, beta, as_they_are)
         draws = linear_model.sampled_loss(active, x, beta, key, draws=400)
         moments, moments_of_3 = second_moments(active, x, 2), second_moments(collapsed, x, 3)
         moments_of_vae = second_moments(vae, x, 3)
