@@ -142,7 +142,8 @@ def check_scale_gauge(key: Key[Array, ""]) -> Evidence:
         starts, samples = random_starts(random, LATENT_SIZE, 2), jnp.asarray(data)
         found, _ = minimise(starts, samples, beta, first_directions(2))
         at_minimum, at_start = (
-            np.abs(second_moments(m, samples, 2) + np.exp(np.asarray(m.log_variance)) - 1).max() for m in (found, starts[0])
+            np.abs(second_moments(m, samples, 2) + np.exp(np.asarray(m.log_variance)) - 1).max()
+            for m in (found, starts[0])
         )
     from_formula = np.abs(whole["loss"][0] - BETA * excesses).max()
     size_from_formula = abs(size_of_half - BETA * excess_of_half.sum())

@@ -103,8 +103,7 @@ class ImageSet(Study):
     def table(record: Mapping[str, Any]) -> str:
         """Three tables as Markdown, mean ± standard deviation over the seeds: the models, errors and scores."""
         disagreements = [
-            f"the paper disagrees with itself (claim 28): {line}"
-            for line in papers.disagreements(record["experiment"])
+            f"the paper disagrees with itself (claim 28): {line}" for line in papers.disagreements(record["experiment"])
         ]
         tables = [model_table(record), _error_table(record), *_score_table(record)]
         return "\n".join(["\n\n".join(tables), "", *_about_scores(record), *disagreements, *closing(record)])
