@@ -29,6 +29,7 @@ from vrrae_lab import (
     metrics,
     models,
     nets,
+    papers,
     training,
     widgets,
 )
@@ -238,6 +239,7 @@ BOTTLENECKS = {
         mean_layer=(None, BASIS),
         key=(K, KEY),
     ),
+    "papers.disagreements": row(papers.disagreements, data=("mnist", [Bad(v) for v in ("svhn", None, 3, ["mnist"])])),
     "linalg.svd.truncated_svd": row(
         linalg.truncated_svd, latents=(LATENTS, MATRIX), rank=(2, count(1, Bad(4), Bad(HUGE))), method=("auto", METHOD)
     ),
@@ -248,6 +250,11 @@ BOTTLENECKS = {
         linalg.subspace_angle,
         a=(POINTS, [*rows(POINTS), Bad(POINTS[:2])]),
         b=(POINTS, [*rows(POINTS), Bad(POINTS[:2])]),
+    ),
+    "linalg.bases.energy_overlap": row(
+        linalg.energy_overlap,
+        latents=(POINTS, [*rows(POINTS), Bad(POINTS[:, :2]), Bad(0 * POINTS)]),
+        basis=(np.eye(3)[:, :2], [*rows(np.eye(3)[:, :2]), Bad(np.eye(2))]),
     ),
     "linalg.svd.nan_unless_finite": row(linalg.nan_unless_finite, matrix=(LATENTS, [])),
     "linalg.svd.check_method": row(linalg.check_method, method=("auto", METHOD)),

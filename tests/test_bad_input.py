@@ -50,6 +50,7 @@ RESULTS = {
     "features.inception.Inception",
     "gaussian.DiagonalGaussian",
     "gaussian.PointMass",
+    "papers.Printed",
     "training.run.History",
     "widgets.batch_truncation.BatchTruncation",
     "widgets.explorer.Explorer",

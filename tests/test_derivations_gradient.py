@@ -108,21 +108,29 @@ def cut_off_of(value):
     return lambda monkeypatch: monkeypatch.setattr(ties, "CUT_OFF", value)
 
 
-def smoothed_cut_off(monkeypatch):
-    """Gaps kept from below a tenth of the largest singular value: this would be stable, and wrong."""
-    uncut = ties.cut_off_gradient
-    monkeypatch.setattr(ties, "cut_off_gradient", lambda svd, u, a, cut: uncut(svd, u, a, max(cut, 0.1 * (cut > 0))))
+def smoothed_gaps(monkeypatch):
+    """Gaps damped at a tenth: this would be stable, and wrong."""
+    monkeypatch.setattr(ties, "inverse_or_zero", lambda numbers: numbers / (numbers**2 + 0.01))
+
+
+def nothing_left_out(monkeypatch):
+    """A pair that is exactly equal gets what the limit is, for the product, of a gap that goes to zero."""
+
+    def right(latents, g):
+        return ties.closed_form_of_product(latents.astype(float), ties.RANK, g)
+
+    monkeypatch.setattr(ties, "_of_product", right)
 
 
 def missing_outside(monkeypatch):
     """The standard derivative without the part outside the thin factors."""
-    right = ties.cut_off_gradient
+    right = ties.authors_gradient
 
     def altered(svd, *given):
         full = right(svd, *given)
         return svd.left @ svd.left.T @ full @ svd.basis @ svd.basis.T
 
-    monkeypatch.setattr(ties, "cut_off_gradient", altered)
+    monkeypatch.setattr(ties, "authors_gradient", altered)
 
 
 def spectrum_without_tie(monkeypatch):
@@ -146,7 +154,8 @@ OF_THE_CHECK = [
     ),
     (11, "no tie", spectrum_without_tie),
     (12, "a cut-off that float32 feels", cut_off_of(1e-4)),
-    (12, "gaps kept from below a tenth", smoothed_cut_off),
+    (12, "gaps damped at a tenth", smoothed_gaps),
+    (12, "the product's own gradient at a tie", nothing_left_out),
     (12, "standard derivative without its outside", missing_outside),
     (12, "no tie", spectrum_without_tie),
 ]

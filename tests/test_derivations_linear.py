@@ -1,4 +1,4 @@
-"""Claims 7, 8, 9, 30 and 31: their verdicts stand, and mistakes in what they rest on do not pass."""
+"""Claims 7, 8, 9, 30, 31 and 37: their verdicts stand, and mistakes in what they rest on do not pass."""
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,29 @@ def f_never_trained(patch):
     patch.setattr(trained, "train", lambda models, trains_f, x, key: train(models, [False] * len(models), x, key))
 
 
+def bias_left_behind(patch):
+    """The mean layer is taken up without its bias."""
+    absorbed = gauge.absorbed
+
+    def without(vae):
+        bias = jnp.zeros_like(vae.bottleneck.mean_layer.bias)
+        return absorbed(gauge.eqx.tree_at(lambda m: m.bottleneck.mean_layer.bias, vae, bias))
+
+    patch.setattr(gauge, "absorbed", without)
+
+
+def log_variance_as_it_was(patch):
+    """Of y still, though that is the mean now."""
+    absorbed = gauge.absorbed
+
+    def without(vae):
+        return gauge.eqx.tree_at(
+            lambda m: m.bottleneck.log_variance_layer, absorbed(vae), vae.bottleneck.log_variance_layer
+        )
+
+    patch.setattr(gauge, "absorbed", without)
+
+
 MUTATIONS = [
     (7, "KL divergence without its half", kl_without_half),
     (7, "noise left out of the expected loss", noise_left_out),
@@ -65,6 +88,8 @@ MUTATIONS = [
     (9, "singular values in rising order", svd_in_rising_order),
     (30, "noise left out of the expected loss", noise_left_out),
     (30, "noise left out of the sampled loss", sampling_without_noise),
+    (37, "mean layer taken up without its bias", bias_left_behind),
+    (37, "log variance as it was", log_variance_as_it_was),
     (31, "f never trained", f_never_trained),
     (31, "first direction left out of the batch's basis", svd_without_the_first_direction),
 ]

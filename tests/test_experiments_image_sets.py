@@ -434,8 +434,8 @@ def test_other_studies_measure_bytes_as_the_floats_they_stand_for(monkeypatch: p
         betas = [[float(c.loss.beta) for c in study.candidates(images).values()] for images in (large, floats)]
         assert betas[0] == betas[1]
     model = models.freeze_basis(models.rrae(floats.shape, 5, 2, key=jax.random.key(0)), floats.x)
-    angles = [ablations.batch_basis_angle(model, images.x, 16) for images in (large, floats)]
-    assert angles[0] == pytest.approx(angles[1], rel=1e-3)
+    shared = [ablations.batch_basis_overlap(model, images.x, 16) for images in (large, floats)]
+    assert shared[0] == pytest.approx(shared[1], rel=1e-3)
     errors = [Cost.tiny().evaluate(model, images, images, jax.random.key(0)) for images in (large, floats)]
     assert errors[0] == pytest.approx(errors[1], rel=1e-4)
     np.testing.assert_array_equal(avae.compared(large, large.take(50)), floats.x[:50])

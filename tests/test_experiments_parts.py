@@ -12,8 +12,8 @@ import pytest
 from support import linear_nets
 
 from vrrae_lab import data, models
+from vrrae_lab.derivations.operations import Operations, count_operations
 from vrrae_lab.experiments import evaluation, subjects
-from vrrae_lab.experiments.operations import Operations, count_operations
 from vrrae_lab.experiments.optimizer import adabelief
 from vrrae_lab.experiments.plan import Candidate, Plan, slug
 from vrrae_lab.experiments.subjects import Extent, subject

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -393,21 +394,23 @@ def test_ablations_are_those_of_the_paper(finished: Any) -> None:
         "VRRAE": "vrrae",
     }
     assert float(run.options["VRRAE (beta = 0)"]["loss"].beta) == 0 < float(run.options["VRRAE"]["loss"].beta)
-    angles = {name: metric(run.record, name, "batch_basis_angle") for name in made}
-    assert angles.pop("VAE (f = I)") is None
-    assert all(0 < angle <= 90 for angle in angles.values())
-    assert f"{angles['VRRAE']:.1f} |" in run.study.table(run.record)
+    shared = {name: metric(run.record, name, "batch_basis_overlap") for name in made}
+    assert shared.pop("VAE (f = I)") is None
+    assert all(0 < share < 100 for share in shared.values())
+    table = run.study.table(run.record)
+    assert f"{shared['VRRAE']:.1f} |" in table and "batch basis shared %" in table and "degrees" not in table
     assert list(run.figures["samples"].layout.yaxis.ticktext) == [name.replace("beta", "β") for name in made]
 
 
-def test_batch_basis_angle_is_the_mean_over_batches_and_vanishes_for_the_whole_set() -> None:
+def test_batch_basis_overlap_is_the_mean_over_batches_and_all_for_the_whole_set() -> None:
     x = data.digits(n=40).x
     model = models.freeze_basis(models.rrae(x.shape[1:], 5, 2, key=jax.random.key(0)), x)
-    basis = np.asarray(model.bottleneck.basis.matrix)
     latents = np.asarray(model.encoder(jnp.asarray(x)))
-    wanted = [linalg.subspace_angle(np.linalg.svd(part)[2][:2].T, basis) for part in (latents[:16], latents[16:32])]
-    assert ablations.batch_basis_angle(model, x, 16) == pytest.approx(np.degrees(np.mean(wanted)), rel=1e-3)
-    assert ablations.batch_basis_angle(model, x, 40) == pytest.approx(0, abs=0.05)
+    wanted = [linalg.energy_overlap(part, model.bottleneck.basis.matrix) for part in (latents[:16], latents[16:32])]
+    assert ablations.batch_basis_overlap(model, x, 16) == pytest.approx(100 * np.mean(wanted), rel=1e-5)
+    assert ablations.batch_basis_overlap(model, x, 40) == pytest.approx(100, abs=1e-4)
+    dark = eqx.tree_at(lambda m: m.encoder, model, lambda x: jnp.zeros((len(x), 5)))
+    assert ablations.batch_basis_overlap(dark, x, 16) is None
 
 
 def test_zoo_has_every_model_and_adapts_one_rank(finished: Any) -> None:

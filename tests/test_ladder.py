@@ -233,7 +233,7 @@ HEAVY = [
 ]
 LAZY = [
     *("checkpoint", "data", "derivations", "exercises", "experiments", "explore", "features", "figures", "metrics"),
-    "widgets",
+    *("papers", "widgets"),
 ]
 
 REPORT = f"""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vrrae_lab import linalg
-from vrrae_lab.linalg import GramBasis, TruncatedSVD, gram_basis, subspace_angle, truncated_svd
+from vrrae_lab.linalg import GramBasis, TruncatedSVD, energy_overlap, gram_basis, subspace_angle, truncated_svd
 
 RANK = 3
 SHAPES = {"tall": (9, 5), "wide": (5, 9), "square": (6, 6), "full rank": (7, 3), "full rank, wide": (3, 7)}
@@ -584,3 +584,29 @@ def test_subspace_angle_of_known_planes(angle):
     turned = b @ np.array([[0.6, -0.8], [0.8, 0.6]])  # another frame of the same plane
     assert subspace_angle(a, turned) == pytest.approx(angle, abs=1e-7)
     assert subspace_angle(jnp.asarray(turned), jnp.asarray(a)) == pytest.approx(angle, abs=1e-6)
+
+
+def test_energy_overlap_counts_each_direction_by_its_energy():
+    """Two kept directions of energy 9 and 1, of which another basis shares one, or the latter at an angle."""
+    latents = np.zeros((5, 4))
+    latents[0, 0], latents[1, 1], latents[2, 2] = 3, 1, 0.5
+    e = np.eye(4)
+    for basis, wanted in ((e[:, [0, 2]], 0.9), (e[:, [2, 1]], 0.1), (e[:, [0, 1]], 1), (e[:, [2, 3]], 0)):
+        assert energy_overlap(latents, basis) == pytest.approx(wanted, abs=1e-15)
+    tilted = np.stack([e[0], np.cos(0.3) * e[1] + np.sin(0.3) * e[3]], axis=1)
+    turned = tilted @ np.array([[0.6, -0.8], [0.8, 0.6]])  # another frame of the same plane
+    for basis in (tilted, jnp.asarray(turned)):
+        assert energy_overlap(jnp.asarray(latents), basis) == pytest.approx(0.9 + 0.1 * np.cos(0.3) ** 2, rel=1e-6)
+
+
+def test_energy_overlap_is_not_decided_by_a_dead_direction():
+    latents = with_spectrum((12, 5), (2, 1, 1e-9, 0, 0))
+    basis = np.array(naive_svd(latents, 3)[0])
+    basis[:, 2] = naive_svd(latents, 5)[0][:, 4]
+    assert subspace_angle(naive_svd(latents, 3)[0], basis) == pytest.approx(np.pi / 2)
+    assert energy_overlap(latents, basis) == pytest.approx(1, abs=1e-12)
+
+
+def test_energy_overlap_of_black_latents_is_refused():
+    with pytest.raises(ValueError, match="the latents are all zero: they have no directions"):
+        energy_overlap(np.zeros((4, 3)), np.eye(3)[:, :2])

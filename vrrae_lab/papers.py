@@ -257,7 +257,13 @@ DISAGREEMENTS = (
 
 
 def disagreements(data: str) -> list[str]:
-    """Where the numbers printed for a data set disagree, a line for each place."""
+    """Where the numbers printed for a data set disagree, a line for each place.
+
+    Raises:
+        ValueError: if the paper has no such data set.
+    """
+    if not isinstance(data, str) or data not in SETTINGS:
+        raise ValueError(f"data = {data!r}: the paper has {', '.join(SETTINGS)}")
     lines = [str(pair) for pair in DISAGREEMENTS if pair.data == data]
     if SETTINGS[data].vrrae_beta == 0:
         lines.append(f"{TITLES[data]}: the row called VRRAE is that of β = 0, so of no variational model")

@@ -28,8 +28,8 @@ MOST_BATCHES = 20
 class Ablations(Study):
     """RRAE+VAE (the mean is a trained map f of the coefficients), VAE with f = I, VRRAE with β = 0, and VRRAE.
 
-    Beside the errors it is measured how far the basis of a batch lies from that of the whole training set, as the paper
-    holds that f = I is what lets the bases converge to a common one.
+    Beside the errors it is measured how much of a batch's energy lies in the basis of the whole training set, as the
+    paper holds that f = I is what lets the bases converge to a common one.
 
     Attributes:
         num_generated: images for the error of generated bumps.
@@ -52,18 +52,24 @@ class Ablations(Study):
         }
 
     def evaluate(self, model: Autoencoder, train: Dataset, test: Dataset, key: Key[Array, ""]) -> dict[str, Any]:
-        """Also the error of generated bumps and the angle between bases."""
+        """Also the error of generated bumps and what the bases share."""
         return evaluation.evaluate(model, train, test) | {
             "generation_error": evaluation.generation_error(model, train, self.num_generated, key=key),
-            "batch_basis_angle": batch_basis_angle(model, train.x, self.subject.batch_size),
+            "batch_basis_overlap": batch_basis_overlap(model, train.x, self.subject.batch_size),
         }
 
     @staticmethod
     def table(record: Mapping[str, Any]) -> str:
         """One row per model, as Markdown: mean ± standard deviation over the seeds."""
+        names = comparison.model_names(record)
+        columns = {"generation %": "generation_error"}
+        if any(comparison.of_model(record, name, "batch_basis_overlap") for name in names):
+            columns["batch basis shared %"] = "batch_basis_overlap"
+        else:  # an older record has the largest angle
+            columns["batch basis, degrees"] = "batch_basis_angle"
         extra = {
-            title: {name: mean_std(comparison.of_model(record, name, m)) for name in comparison.model_names(record)}
-            for title, m in (("generation %", "generation_error"), ("batch basis, degrees", "batch_basis_angle"))
+            title: {name: mean_std(comparison.of_model(record, name, metric)) for name in names}
+            for title, metric in columns.items()
         }
         return "\n".join([model_table(record, extra), "", *closing(record)])
 
@@ -78,17 +84,17 @@ def _latents(encoder: Callable[[Array], Array], x: Array) -> Array:
     return encoder(as_floats(x))
 
 
-def batch_basis_angle(model: Autoencoder, x: Images, batch_size: int) -> float | None:
-    """Largest angle, in degrees, between the basis of a batch of `x` and the frozen one: mean over batches.
+def batch_basis_overlap(model: Autoencoder, x: Images, batch_size: int) -> float | None:
+    """Energy of a batch of `x` in its own basis that lies in the frozen one, in percent: mean over batches.
 
-    None for models without a basis. At most 20 batches are looked at, in the order of `x`.
+    See `linalg.energy_overlap`. None for models without a basis, and where the encoder gives zeros only. At most 20
+    batches are looked at, in the order of `x`.
     """
     basis = getattr(model.bottleneck, "basis", None)
     if not isinstance(basis, FixedBasis):
         return None
     latents = np.asarray(in_batches(partial(_latents, model.encoder), x[: MOST_BATCHES * batch_size]), float)
-    angles = []
-    for start in range(0, len(latents) - batch_size + 1, batch_size):
-        _, _, directions = np.linalg.svd(latents[start : start + batch_size], full_matrices=False)
-        angles.append(linalg.subspace_angle(directions[: basis.rank].T, np.asarray(basis.matrix, float)))
-    return float(np.degrees(np.mean(angles)))
+    batches = [latents[start : start + batch_size] for start in range(0, len(latents) - batch_size + 1, batch_size)]
+    if not all(batch.any() for batch in batches):
+        return None
+    return 100 * float(np.mean([linalg.energy_overlap(batch, basis.matrix) for batch in batches]))

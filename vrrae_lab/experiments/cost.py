@@ -18,8 +18,8 @@ from jaxtyping import Array, Key
 
 from vrrae_lab import figures, metrics, papers
 from vrrae_lab.data import Dataset
+from vrrae_lab.derivations.operations import Operations, count_operations
 from vrrae_lab.experiments import comparison, evaluation
-from vrrae_lab.experiments.operations import Operations, count_operations
 from vrrae_lab.experiments.plan import Candidate, Plan
 from vrrae_lab.experiments.record import environment, markdown_table, mean_std
 from vrrae_lab.experiments.study import Study, closing, parameters_cell

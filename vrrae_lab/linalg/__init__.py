@@ -45,7 +45,7 @@ Sources: Mounayer et al., *Variational Rank Reduction Autoencoders*, arXiv 2505.
 *Rank Reduction Autoencoders*, arXiv 2405.13980, Eq. 2.
 """
 
-from vrrae_lab.linalg.bases import GramBasis, gram_basis, subspace_angle
+from vrrae_lab.linalg.bases import GramBasis, energy_overlap, gram_basis, subspace_angle
 from vrrae_lab.linalg.svd import Method, TruncatedSVD, check_method, nan_unless_finite, truncated_svd
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "Method",
     "TruncatedSVD",
     "check_method",
+    "energy_overlap",
     "gram_basis",
     "nan_unless_finite",
     "subspace_angle",

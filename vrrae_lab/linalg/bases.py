@@ -92,6 +92,37 @@ class GramBasis:
         return basis * signs, np.sqrt(np.clip(eigenvalues[::-1][:rank], 0, None))
 
 
+def energy_overlap(
+    latents: Float[Array, "batch latent_size"] | Float[np.ndarray, "batch latent_size"],
+    basis: Float[Array, "latent_size rank"] | Float[np.ndarray, "latent_size rank"],
+) -> float:
+    r"""How much of the energy of a batch's own rank-$k$ part $Y_k$ lies in the span of another basis $U$ of rank $k$.
+
+    $$\lVert Y_k U \rVert_F^2 \,/\, \lVert Y_k \rVert_F^2$$
+
+    1: the batch's basis spans the same space; about $k / L$: no more than chance. Each direction of the batch counts by
+    its $\sigma_j^2$, so one that carries nothing decides nothing, where it would decide the largest angle.
+
+    Args:
+        latents: one latent vector per row, uncentred.
+        basis: orthonormal columns.
+
+    Raises:
+        ValueError: if the shapes do not fit, something is not finite, or the latents are all zero.
+    """
+    y, other = as_numbers("latents", latents), as_numbers("basis", basis)
+    if y.ndim != 2 or other.ndim != 2 or y.shape[1] != len(other) or not y.size or not other.size:
+        raise ValueError(f"latents have shape {y.shape} and the basis {other.shape}: give (batch, L) and (L, rank)")
+    if not (np.isfinite(y).all() and np.isfinite(other).all()):
+        raise ValueError("latents or basis contain NaN or infinity: the model has diverged")
+    _, singular_values, directions = np.linalg.svd(y.astype(float), full_matrices=False)
+    kept = singular_values[: other.shape[1], None] * directions[: other.shape[1]]
+    energy = float(np.sum(kept**2))
+    if energy == 0:
+        raise ValueError("the latents are all zero: they have no directions to compare")
+    return float(np.sum((kept @ other) ** 2)) / energy
+
+
 def _check_rows(latents: Array | np.ndarray) -> None:
     check_array("latents", latents)
     if latents.ndim != 2 or latents.shape[1] == 0:
