@@ -28,6 +28,7 @@ from vrrae_lab.derivations.linear_model import (
 from vrrae_lab.derivations.measures import ROUNDING, evidence, relative_error, terms_left
 from vrrae_lab.derivations.samples import orthonormal
 from vrrae_lab.derivations.tiny import tiny_autoencoder
+from vrrae_lab.gaussian import DiagonalGaussian
 from vrrae_lab.models import Autoencoder
 from vrrae_lab.randomness import generator
 
@@ -222,6 +223,7 @@ def check_vae_identity(key: Key[Array, ""]) -> Evidence:
         def outcome(model: Autoencoder) -> tuple[Array, Array]:
             """Images decoded from samples, the log variance behind them, and the loss with its terms."""
             x_hat, posterior = model(x, key=noise_key)
+            assert isinstance(posterior, DiagonalGaussian)
             value, terms = losses.Variational(BETA)(model, x, key=noise_key)
             everything = [x_hat, posterior.mean, value, *terms.values()]
             return jnp.concatenate([jnp.ravel(part) for part in everything]), posterior.log_variance
