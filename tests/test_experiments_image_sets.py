@@ -278,7 +278,7 @@ def test_record_without_scores_is_shown_without_their_table() -> None:
     assert "this record is older than the scores" in table
     assert "Fréchet" not in table
     (error,) = of_model(record, "RRAE", "test_error")
-    assert next(cells for cells in rows_of(table)[6:] if cells[0] == "RRAE")[1:] == [f"{error:.1f}", "–", "–"]
+    assert next(cells for cells in rows_of(table)[6:] if cells[0] == "RRAE")[1:] == [f"{error:.1f}", "27.90", "–"]
 
 
 def test_record_of_scores_against_test_images_says_so() -> None:

@@ -228,8 +228,8 @@ CLAIMS: tuple[Claim, ...] = (
         number=38,
         name="The pass backward through the SVD",
         source="VRRAE, A.4 and Table A.4-1",
-        statement="Backward, the SVD takes nothing but a matrix product, so that a step of a VRRAE is hardly longer "
-        "than one of a VAE.",
+        statement=r"Backward, the SVD $Y = U \Sigma V^T$ of the latents of a batch takes nothing but a matrix product, "
+        "so that a step of a VRRAE is hardly longer than one of a VAE.",
         verdict=Verdict.CONDITIONAL,
         explanation="There is no second factorisation, but there are six products of L, B and k, of the order of the "
         "forward pass where k is near B, as on CIFAR-10. By the printed times a VRRAE's step is 1 to 7 % longer. How "

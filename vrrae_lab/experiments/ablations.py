@@ -63,7 +63,7 @@ class Ablations(Study):
         """One row per model, as Markdown: mean ± standard deviation over the seeds."""
         names = comparison.model_names(record)
         columns = {"generation %": "generation_error"}
-        if any(comparison.of_model(record, name, "batch_basis_overlap") for name in names):
+        if any("batch_basis_overlap" in result["metrics"] for result in record["results"]):
             columns["batch basis shared %"] = "batch_basis_overlap"
         else:  # an older record has the largest angle
             columns["batch basis, degrees"] = "batch_basis_angle"
