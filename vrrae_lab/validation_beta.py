@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from vrrae_lab import display
 from vrrae_lab.checks import check_array, check_at_least, check_kind, check_number
 from vrrae_lab.losses import AggregateMatching, Loss
 from vrrae_lab.models import Autoencoder, Images, as_floats, check_images, in_batches
@@ -72,6 +73,20 @@ class ValidationBeta:
         self.every = every
         self.log: list[BetaEvent] = []
         self._x, self._rule, self._largest = x, rule, largest
+
+    def __repr__(self) -> str:
+        last = f"β = {self.log[-1].beta:.4g} since step {self.log[-1].step:,}" if self.log else "not set yet"
+        return f"ValidationBeta: every {self.every} steps on {display.plural(len(self._x), 'image')} · {last}"
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """How β went."""
+        if not self.log:
+            return {"text/plain": repr(self)}
+        from vrrae_lab import figures
+
+        steps, betas = zip(*self.log, strict=True)
+        figure = figures.lines({"β": betas}, steps, title=repr(self), x_name="step", quantity="β", log_y=True)
+        return figure._repr_mimebundle_(**options) | {"text/plain": repr(self)}
 
     def __call__(
         self, step: int, model: Autoencoder, loss: Loss, terms: dict[str, Float[np.ndarray, " steps"]]

@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
+from vrrae_lab import display
 from vrrae_lab.checks import check_kind, check_number, check_positive, check_whole
+
+NUM_SHOWN = 16  # of the images, where a notebook shows the set
 
 
 def check_data(data: "Dataset", name: str = "data") -> None:
@@ -18,7 +21,7 @@ def check_data(data: "Dataset", name: str = "data") -> None:
     check_kind(name, data, Dataset, "give a Dataset, such as vrrae_lab.data.digits()")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Images with the facts needed to use them honestly; what is no array of images is refused.
 
@@ -88,6 +91,26 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self._facts()}"
+
+    def _repr_html_(self) -> str:
+        some = self.take(min(len(self), NUM_SHOWN)).as_floats().x
+        drawn = len(some) and self.shape[2] in (1, 3) and np.isfinite(some).all()
+        return display.card(self.name, self._facts(), display.thumbnails(some, self.value_range) if drawn else "")
+
+    def _facts(self) -> str:
+        facts = [f"{display.plural(len(self), 'image')} of {display.shape_of(self.shape)}"]
+        if self.labels is not None and self.labels.ndim == 1 and self.labels.dtype.kind in "biuUS":
+            facts.append(display.plural(len(np.unique(self.labels)), "class", "es"))
+        elif self.labels is not None:
+            facts.append(f"labels {display.shape_of(self.labels)}")
+        if self.x.dtype == np.uint8:
+            facts.append("bytes, of which fit takes fractions of 255")
+        elif len(self):
+            facts.append("values {:.3g} to {:.3g}".format(*self.value_range))
+        return " · ".join(facts)
 
     def take(self, n: int) -> "Dataset":
         """The first `n` images.

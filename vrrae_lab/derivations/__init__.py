@@ -21,7 +21,7 @@ from vrrae_lab.derivations import (
     trained,
     yardsticks,
 )
-from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict
+from vrrae_lab.derivations.claim import Claim, Claims, Evidence, Finding, Verdict
 from vrrae_lab.derivations.report import Outcome, check, findings_table, table
 
 _PARTS = (
@@ -45,7 +45,7 @@ _PARTS = (
     trained,
     yardsticks,
 )
-CLAIMS: tuple[Claim, ...] = tuple(sorted((c for part in _PARTS for c in part.CLAIMS), key=lambda claim: claim.number))
+CLAIMS = Claims(sorted((c for part in _PARTS for c in part.CLAIMS), key=lambda claim: claim.number))
 
 
 def by_number(number: int) -> Claim:

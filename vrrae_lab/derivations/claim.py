@@ -55,7 +55,7 @@ class Evidence(NamedTuple):
         return bool(self.findings) and all(finding.holds for finding in self.findings)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Claim:
     """A numbered statement of the papers, or one they rest on.
 
@@ -76,6 +76,27 @@ class Claim:
     verdict: Verdict
     explanation: str
     check: Callable[[Key[Array, ""]], Evidence]
+
+    def __repr__(self) -> str:
+        return f"Claim {self.number}, {self.name}: {self.verdict}"
+
+    def _repr_markdown_(self) -> str:
+        return (
+            f"**Claim {self.number} · {self.name}** ({self.source})\n\n{self.statement}\n\n"
+            f"**{str(self.verdict).capitalize()}.** {self.explanation}"
+        )
+
+
+class Claims(tuple[Claim, ...]):
+    """All claims, in the order of their numbers; a notebook shows their table."""
+
+    def __repr__(self) -> str:
+        count = ", ".join(f"{sum(claim.verdict == v for claim in self)} {v}" for v in Verdict)
+        return f"{len(self)} claims: {count}"
+
+    def _repr_markdown_(self) -> str:
+        rows = [f"| {c.number} | {c.name} | {c.source} | {c.verdict} |" for c in self]
+        return "\n".join(["| | claim | source | verdict |", "| ---: | --- | --- | --- |", *rows])
 
 
 @contextmanager

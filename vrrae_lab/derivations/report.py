@@ -16,7 +16,7 @@ from vrrae_lab.derivations.claim import Claim, Finding
 WIDTH, INDENT = 100, " " * 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """What became of one check.
 
@@ -33,6 +33,12 @@ class Outcome:
     error: str | None
     supported: bool
     seconds: float
+
+    def __repr__(self) -> str:
+        return f"Claim {self.claim.number}, {self.claim.name}: {_conclusion(self)}"
+
+    def _repr_markdown_(self) -> str:
+        return f"{self.claim._repr_markdown_()}\n\n{findings_table(self)}\n\n{_conclusion(self)}"
 
 
 def check(claim: Claim, *, key: Key[Array, ""]) -> Outcome:

@@ -19,7 +19,7 @@ from vrrae_lab.experiments.collapse_map import CollapseMap
 from vrrae_lab.experiments.comparison import of_model
 from vrrae_lab.experiments.cost import Cost
 from vrrae_lab.experiments.image_sets import CelebA, Cifar10, ImageSet, Mnist
-from vrrae_lab.experiments.record import read_record, shipped_record
+from vrrae_lab.experiments.record import Record, read_record, shipped_record
 from vrrae_lab.experiments.study import Study
 from vrrae_lab.experiments.two_records import compare_records
 from vrrae_lab.experiments.zoo import Zoo
@@ -101,6 +101,7 @@ __all__ = [
     "Experiment",
     "ImageSet",
     "Mnist",
+    "Record",
     "Study",
     "Zoo",
     "compare_records",

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from vrrae_lab import density, figures, papers
 from vrrae_lab.experiments.record import (
+    Record,
     check_settings,
     environment,
     markdown_table,
@@ -98,7 +99,7 @@ class BandwidthTable:
             },
         }
         write_json(out / "record.json", record)
-        return record
+        return Record(record)
 
     def _entry(self, latent_size: int, num_centres: int, out: Path, progress: bool) -> dict[str, Any]:
         """One entry, from `out` if it is there."""

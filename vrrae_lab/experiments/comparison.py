@@ -22,7 +22,7 @@ from vrrae_lab.checks import check_kind
 from vrrae_lab.environment import commit, device
 from vrrae_lab.experiments.optimizer import adabelief
 from vrrae_lab.experiments.plan import Candidate, Plan, slug
-from vrrae_lab.experiments.record import commits_of, environment
+from vrrae_lab.experiments.record import Record, commits_of, environment
 from vrrae_lab.files import differences, write_json
 from vrrae_lab.models import Autoencoder, build, freeze_basis, num_parameters
 from vrrae_lab.training import Callback, Checkpoints, History, ResumableCallback, fit
@@ -89,7 +89,7 @@ def run(plan: Plan, seeds: range, out: Path, *, progress: bool = True) -> dict[s
     commits = commits_of(record)
     record["commit"] = commits[0] if len(commits) == 1 else ", ".join(known or "unknown" for known in commits)
     write_json(out / "record.json", record)
-    return record
+    return Record(record)
 
 
 def _stem(out: Path, name: str, seed: int) -> Path:

@@ -17,7 +17,26 @@ from vrrae_lab.environment import CHANGED, COMPUTING, commit, device, versions
 PACKAGES = (*COMPUTING, "numpy", "scikit-learn")
 
 
-def shipped_record(name: str) -> dict[str, Any]:
+class Record(dict[str, Any]):
+    """What a run has left, as read from JSON; a notebook shows its table.
+
+    The runs as a table of pandas: `pandas.json_normalize(record["results"])`, a row for each.
+    """
+
+    def __repr__(self) -> str:
+        results = self.get("results", [])
+        names = dict.fromkeys(run["model"] for run in results if "model" in run)
+        about = f"{len(results)} runs of {', '.join(names)}" if names else f"{len(self)} entries"
+        return f"Record of {self.get('experiment', 'a model')}: {about}"
+
+    def _repr_markdown_(self) -> str:
+        from vrrae_lab.experiments import EXPERIMENTS
+
+        kind = EXPERIMENTS.get(self.get("experiment", ""))
+        return repr(self) if kind is None else f"{repr(self)}\n\n{kind.table(self)}"
+
+
+def shipped_record(name: str) -> Record:
     """A record that comes with the package (made by `make shipped`).
 
     Raises:
@@ -26,7 +45,7 @@ def shipped_record(name: str) -> dict[str, Any]:
     known = _shipped_records()
     if name not in known:
         raise ValueError(f"no record {name!r} comes with the package: there are {', '.join(known)}")
-    return json.loads(known[name].read_text())
+    return Record(json.loads(known[name].read_text()))
 
 
 def _shipped_records() -> dict[str, Path]:
@@ -34,7 +53,7 @@ def _shipped_records() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.json"))}
 
 
-def read_record(source: str | Path) -> dict[str, Any]:
+def read_record(source: str | Path) -> Record:
     """The record in a file, or `record.json` in a folder that an experiment was run in, or a shipped one by its name.
 
     Raises:
@@ -56,7 +75,7 @@ def read_record(source: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a record: it is no JSON ({error})") from error
     if not isinstance(record, dict) or "experiment" not in record:
         raise ValueError(f"{path} is not the record of an experiment")
-    return record
+    return Record(record)
 
 
 def settings_of(experiment: Any) -> dict[str, Any]:

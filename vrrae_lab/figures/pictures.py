@@ -63,6 +63,11 @@ def image_grid(
     return styled(figure, title, width, height, margin_left=margin_left)
 
 
+def picture(images: Images, columns: int, limits: tuple[float, float]) -> str:
+    """The picture of `image_grid` alone, as the address of a PNG that it contains itself."""
+    return _png(_tiled(_colours(np.asarray(images), limits), columns))
+
+
 def _colours(images: np.ndarray, limits: tuple[float, float] | None) -> UInt8[np.ndarray, "count height width 3"]:
     low, high = limits if limits is not None else (float(np.nanmin(images)), float(np.nanmax(images)))
     levels = np.round(255 * np.nan_to_num(np.clip((images - low) / max(high - low, 1e-12), 0, 1))).astype(np.uint8)

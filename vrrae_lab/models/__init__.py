@@ -10,6 +10,7 @@ from vrrae_lab.models.autoencoder import (
     as_floats,
     check_images,
     in_batches,
+    num_parameters,
 )
 from vrrae_lab.models.constructors import (
     CONSTRUCTORS,
@@ -30,7 +31,7 @@ from vrrae_lab.models.constructors import (
     vae_identity,
     vrrae,
 )
-from vrrae_lab.models.frozen import check_frozen, freeze_basis, is_frozen, num_parameters
+from vrrae_lab.models.frozen import check_frozen, freeze_basis, is_frozen
 from vrrae_lab.models.precision import mixed_precision
 
 __all__ = [

@@ -13,7 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, Shaped, UInt8
 
-from vrrae_lab.bottlenecks import Bottleneck, Draw
+from vrrae_lab import display
+from vrrae_lab.bottlenecks import (
+    Bottleneck,
+    Draw,
+    FixedBasis,
+    LinearStack,
+    Sigmoid,
+    Variational,
+    VariationalLowRank,
+)
 from vrrae_lab.checks import check_array, check_at_least, check_kind
 from vrrae_lab.gaussian import Posterior
 from vrrae_lab.microbatch import microbatch_sum
@@ -29,6 +38,19 @@ Images = (
 
 # Samples at a time where no gradient is needed. Small sets fill it too, so that one compiled size serves them all.
 BATCH = 100
+
+# What readers call the constructors whose names are not just their letters.
+NAMES = {
+    "adaptive_rrae": "RRAE",
+    "adaptive_vrrae": "VRRAE",
+    "beta_tcvae": "β-TCVAE",
+    "contractive_ae": "contractive AE",
+    "long_ae": "long AE",
+    "lorae": "LoRAE",
+    "rrae_vae": "RRAE+VAE",
+    "sparse_ae": "sparse AE",
+    "vae_identity": "VAE (f = I)",
+}
 
 
 class Recipe(NamedTuple):
@@ -79,6 +101,33 @@ class Autoencoder(eqx.Module):
                 raise TypeError(f"{name} = {getattr(self, name)!r}: give a function of a batch, such as a ConvEncoder")
         check_kind("bottleneck", self.bottleneck, Bottleneck, "give one of vrrae_lab.bottlenecks")
         check_shape(self.shape, least=1)
+
+    @property
+    def name(self) -> str:
+        """What readers call it, such as "VRRAE"; "model" where it was composed by hand."""
+        if self.recipe is None:
+            return "model"
+        constructor = self.recipe.constructor
+        return NAMES.get(constructor, constructor.upper().replace("_", " "))
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self._facts()}"
+
+    def _repr_html_(self) -> str:
+        size = getattr(self.encoder, "latent_size", 0)
+        latents = f"y, {display.plural(size, 'number')}" if size else "y"
+        return display.card(
+            self.name, self._facts(), display.strip(["x", "[encoder]", latents, *_steps(self), "[decoder]", "x̂"])
+        )
+
+    def _facts(self) -> str:
+        basis = getattr(self.bottleneck, "basis", None)
+        facts = [f"images of {display.shape_of(self.shape)}", display.plural(num_parameters(self), "parameter")]
+        if isinstance(basis, FixedBasis):
+            facts.append("basis frozen")
+        elif basis is not None:
+            facts.append("basis of each batch: call freeze_basis before encoding")
+        return " · ".join(facts)
 
     def __call__(self, x: Float[Array, "batch height width channels"], *, key: Key[Array, ""]) -> Reconstruction:
         """The training pass: encode, draw from the posterior, decode.
@@ -133,6 +182,22 @@ class Autoencoder(eqx.Module):
         return self.decode(self.encode(x).mean)
 
 
+def _steps(model: Autoencoder) -> list[str]:
+    """From latents to what is decoded, in words."""
+    bottleneck = model.bottleneck
+    basis = getattr(bottleneck, "basis", None)
+    steps = (
+        [] if basis is None else [f"[{'projection' if isinstance(basis, FixedBasis) else 'SVD'}, rank {basis.rank}]"]
+    )
+    if isinstance(bottleneck, LinearStack):
+        steps.append(f"[{display.plural(len(bottleneck.layers), 'linear layer')}]")
+    elif isinstance(bottleneck, Sigmoid):
+        steps.append("[sigmoid]")
+    elif isinstance(bottleneck, Variational | VariationalLowRank):
+        steps += ["[μ, s]", "z ~ N(μ, s²)"]
+    return steps
+
+
 @eqx.filter_jit
 def _encode(model: Autoencoder, x: Array) -> Posterior:
     return model.bottleneck.encode(model.encoder(x))
@@ -156,6 +221,14 @@ def check_model(model: Autoencoder, name: str = "model") -> None:
         TypeError: naming it and the remedy.
     """
     check_kind(name, model, Autoencoder, "give a model of this package, such as vrrae_lab.vrrae(...)")
+
+
+def num_parameters(model: Autoencoder) -> int:
+    """How many numbers are trained; a frozen basis is not counted."""
+    check_model(model)
+    arrays = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+    basis = getattr(model.bottleneck, "basis", None)
+    return sum(a.size for a in arrays) - (basis.matrix.size if isinstance(basis, FixedBasis) else 0)
 
 
 def check_images(x: Images, shape: Shape) -> None:

@@ -108,11 +108,3 @@ def check_frozen(model: Autoencoder, name: str = "this model") -> None:
             f"{name} takes its basis from each batch, so its coefficients cannot be decoded alone: "
             "call model = freeze_basis(model, data.x) first"
         )
-
-
-def num_parameters(model: Autoencoder) -> int:
-    """How many numbers are trained; a frozen basis is not counted."""
-    check_model(model)
-    arrays = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
-    basis = getattr(model.bottleneck, "basis", None)
-    return sum(a.size for a in arrays) - (basis.matrix.size if isinstance(basis, FixedBasis) else 0)

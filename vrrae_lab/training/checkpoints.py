@@ -17,6 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Key, PyTree
 
+from vrrae_lab import display
 from vrrae_lab.array_file import ArrayFile, write
 from vrrae_lab.checks import check_at_least, check_path
 from vrrae_lab.environment import device, versions
@@ -49,6 +50,15 @@ class Checkpoints:
         check_at_least(1, "keep", keep)
         check_path("folder", folder)
         self.folder, self.every, self.keep = Path(folder), every, keep
+
+    def __repr__(self) -> str:
+        found = self.files()
+        newest = f"the newest at step {int(found[-1].stem.removeprefix('step-')):,}" if found else "none yet"
+        return f"Checkpoints: {self.folder}, every {self.every} steps · {display.plural(len(found), 'file')}, {newest}"
+
+    def _repr_html_(self) -> str:
+        title, _, facts = repr(self).partition(": ")
+        return display.card(title, facts)
 
     def files(self) -> list[Path]:
         """The checkpoints there are, the oldest first."""

@@ -48,6 +48,17 @@ class History:
         last = "".join(f", {name} {values[-1]:.4g}" for name, values in self.terms.items() if len(values))
         return f"History({self.stopped} at step {self.num_steps}{last}; {self.compile_seconds + self.seconds:.1f} s)"
 
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Its curves."""
+        if not self.num_steps:
+            return {"text/plain": repr(self)}
+        from vrrae_lab import figures
+
+        steps = np.arange(1, self.num_steps + 1)
+        title = f"{self.stopped} at step {self.num_steps:,}, after {self.compile_seconds + self.seconds:.0f} s"
+        figure = figures.lines(self.terms, steps, title=title, x_name="step", quantity="loss", log_y=True)
+        return figure._repr_mimebundle_(**options) | {"text/plain": repr(self)}
+
 
 class Run:
     """A run at some step: all that a checkpoint holds, and how to get on.

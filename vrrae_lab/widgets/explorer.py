@@ -21,17 +21,6 @@ MOST_IMAGES = 2000
 MOST_BYTES = 2_000_000  # of thumbnails
 MOST_CLASSES = 10
 NUM_SAMPLES, NUM_COMPONENTS = 480, 10
-NAMES = {
-    "adaptive_rrae": "RRAE",
-    "adaptive_vrrae": "VRRAE",
-    "beta_tcvae": "β-TCVAE",
-    "contractive_ae": "contractive AE",
-    "long_ae": "long AE",
-    "lorae": "LoRAE",
-    "rrae_vae": "RRAE+VAE",
-    "sparse_ae": "sparse AE",
-    "vae_identity": "VAE (f = I)",
-}
 MODES = ("posterior", "prior", "mixture", "kernel density")
 
 Image = Float[np.ndarray, "height width channels"]
@@ -184,7 +173,7 @@ class _Encoded:
 
     def for_page(self, precision: Precision) -> dict[str, Any]:
         """All that the page needs of it."""
-        name = model_name(self.model)
+        name = self.model.name
         try:
             spec, weights = page_model(self.model, name=name, precision=precision)
         except PageCannotRun as error:  # the page will ask this side
@@ -211,14 +200,6 @@ class _Encoded:
         components = min(NUM_COMPONENTS, len(self.means))
         z = latent.sample_mixture(self.means, NUM_SAMPLES, num_components=components, key=jax.random.key(0))
         return {"mixture": as_bytes(z), "bandwidth": float(density.silverman(self.means))}
-
-
-def model_name(model: Autoencoder) -> str:
-    """What readers call it."""
-    if model.recipe is None:
-        return "model"
-    name = model.recipe.constructor
-    return NAMES.get(name, name.upper().replace("_", " "))
 
 
 def _deviations(posterior: Any) -> list[Float[np.ndarray, "count rank"]]:

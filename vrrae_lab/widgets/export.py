@@ -8,7 +8,7 @@ from vrrae_lab.data.dataset import Dataset, check_data
 from vrrae_lab.files import write_text
 from vrrae_lab.models import Autoencoder
 from vrrae_lab.widgets.card import Card, document
-from vrrae_lab.widgets.explorer import Explorer, model_name
+from vrrae_lab.widgets.explorer import Explorer
 from vrrae_lab.widgets.weights import PageCannotRun
 
 
@@ -60,7 +60,7 @@ def export_html(
         lab.fit_samples()
         for model, asked in zip(models, lab.cannot_run, strict=True):
             if asked:
-                raise PageCannotRun(f"the {model_name(model)} cannot be written to a page: {asked}")
+                raise PageCannotRun(f"the {model.name} cannot be written to a page: {asked}")
         return _write(lab, path, title)
     finally:
         lab.close()
