@@ -174,7 +174,7 @@ export class Lab {
   readonly message: Signal<string>;
   /** Of each model, once Python has fitted them. */
   readonly fitted: Signal<{ mixture: DataView; bandwidth: number }[]>;
-  /** The model whose coefficients and map are shown. */
+  /** The number of the model in hand. */
   readonly hand = signal(0);
   readonly drawn = signal<Float32Array | null>(null);
   /** Changes when the pad is to be emptied. */
@@ -244,6 +244,11 @@ export class Lab {
         untracked(() => this.set(samples.map((rows) => rows[0])));
       }),
     );
+  }
+
+  /** The model whose coefficients and map are shown. */
+  get inHand(): Part {
+    return this.parts[this.hand.value];
   }
 
   close(): void {

@@ -1,8 +1,8 @@
-// The frame of every widget: what it is, on which model and data; what to try; what went wrong; a picture to keep.
+// The frame of every widget: what it is, on which model and data; what to try; what went wrong; what to keep.
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
 import type { Host } from "../host";
-import { savePicture } from "./save";
+import { savePicture, saveTable, type Row } from "./save";
 
 interface CardProps {
   host: Host;
@@ -11,13 +11,19 @@ interface CardProps {
   about?: string;
   /** Buttons at the right of the title. */
   actions?: ComponentChildren;
+  /** What is saved as CSV. */
+  table?: () => Row[];
+  /** States worth seeing, a button each, and the way back to the first one. */
+  presets?: Record<string, () => void>;
+  reset?: () => void;
   children: ComponentChildren;
 }
 
-export function Card({ host, title, about, actions, children }: CardProps) {
+export function Card({ host, title, about, actions, table, presets, reset, children }: CardProps) {
   const frame = useRef<HTMLDivElement>(null);
   const message = host.trait<string>("message").value;
-  const save = () => savePicture(frame.current!, title, host.get<string>("_source"));
+  const source = host.get<string>("_source");
+  const saving = (words: string) => ({ class: "save", title: words, "aria-label": words });
   return (
     <div class="card" ref={frame} role="group" aria-label={title}>
       <div class="head">
@@ -25,53 +31,82 @@ export function Card({ host, title, about, actions, children }: CardProps) {
         <span class="muted">{about}</span>
         <div class="actions">
           {actions}
-          <button class="save" title="Save this card as a PNG" aria-label="Save this card as a PNG" onClick={save}>
+          {table && (
+            <button {...saving("Save the numbers as a table (CSV)")} onClick={() => saveTable(table(), title, source)}>
+              CSV
+            </button>
+          )}
+          <button {...saving("Save this card as a PNG")} onClick={() => savePicture(frame.current!, title, source)}>
             ⤓
           </button>
         </div>
       </div>
       {children}
-      {message && (
-        <div class="message" role="alert">
-          {message}
+      {presets && (
+        <div class="foot">
+          <span>Try this:</span>
+          {Object.entries(presets).map(([name, go]) => (
+            <button key={name} onClick={go}>
+              {name}
+            </button>
+          ))}
+          {reset && (
+            <button class="end" onClick={reset}>
+              reset
+            </button>
+          )}
         </div>
       )}
+      {message && <Message>{message}</Message>}
     </div>
   );
 }
+
+const Message = ({ children }: { children: ComponentChildren }) => (
+  <div class="message" role="alert">
+    {children}
+  </div>
+);
 
 /** One line in place of a widget that cannot be shown. */
-export function Failure({ children }: { children: ComponentChildren }) {
-  return (
-    <div class="card">
-      <div class="message" role="alert">
-        {children}
-      </div>
-    </div>
-  );
+export const Failure = ({ children }: { children: ComponentChildren }) => (
+  <div class="card">
+    <Message>{children}</Message>
+  </div>
+);
+
+interface ColumnsProps {
+  /** Their shares of the width: "3 2". */
+  widths: string;
+  children: ComponentChildren;
 }
 
-interface PresetsProps {
-  choices: Record<string, () => void>;
-  onReset?: () => void;
-  children?: ComponentChildren;
+/** Parts of a card beside each other; below each other where there is no room. */
+export const Columns = ({ widths, children }: ColumnsProps) => (
+  <div class="columns" style={{ gridTemplateColumns: widths.replace(/\S+/g, "minmax(0, $&fr)") }}>
+    {children}
+  </div>
+);
+
+interface PartProps {
+  title: ComponentChildren;
+  hint?: ComponentChildren;
+  children: ComponentChildren;
 }
 
-/** States worth seeing: "try this", a button each; and back to the first one. */
-export function Presets({ choices, onReset, children }: PresetsProps) {
-  return (
-    <div class="foot">
-      <span>{children ?? "Try this:"}</span>
-      {Object.entries(choices).map(([name, go]) => (
-        <button key={name} onClick={go}>
-          {name}
-        </button>
-      ))}
-      {onReset && (
-        <button class="last" onClick={onReset}>
-          reset
-        </button>
-      )}
-    </div>
-  );
-}
+/** One part of a card under its heading. */
+export const Part = ({ title, hint, children }: PartProps) => (
+  <div>
+    <h4>
+      {title} <span>{hint}</span>
+    </h4>
+    {children}
+  </div>
+);
+
+/** A number that is read from afar. */
+export const Large = ({ is, tone = "ink" }: { is: ComponentChildren; tone?: string }) => (
+  <span class="large" style={{ color: `var(--${tone})` }}>
+    {is}
+  </span>
+);

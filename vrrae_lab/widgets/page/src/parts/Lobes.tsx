@@ -1,9 +1,7 @@
 // The coefficients of a model, side by side: what each says over the data against the prior, how surely, and a lamp.
-import { scaleLinear } from "./scale";
-import { Handle } from "./handle";
-import { band } from "./path";
-import { Plot } from "./Plot";
-import { short } from "./Slider";
+import { AxisLeft, band, Curve, Lamp, path, Plot, Text } from "./chart";
+import { Handle, slide } from "./handle";
+import { limit, type Pair, scaleLinear } from "./scale";
 
 /** What one coefficient says over the data. */
 export interface Lobe {
@@ -48,8 +46,7 @@ export function densities(values: Float32Array, rank: number, reach: number): Fl
   const step = (2 * reach) / (BINS - 1);
   return Array.from({ length: rank }, (_, j) => {
     const bins = new Float32Array(BINS);
-    let sum = 0;
-    let squares = 0;
+    let [sum, squares] = [0, 0];
     for (let i = 0; i < count; i++) {
       const value = values[i * rank + j];
       sum += value;
@@ -66,8 +63,7 @@ export function densities(values: Float32Array, rank: number, reach: number): Fl
     const half = Math.ceil(3 * width);
     const smooth = new Float32Array(BINS);
     for (let i = 0; i < BINS; i++) {
-      let total = 0;
-      let weight = 0;
+      let [total, weight] = [0, 0];
       for (let d = -half; d <= half; d++) {
         const w = Math.exp(-0.5 * (d / width) ** 2);
         weight += w;
@@ -81,20 +77,14 @@ export function densities(values: Float32Array, rank: number, reach: number): Fl
 
 /** Where the first lobe's place begins. */
 export const LEFT = 34;
-const shapes = new WeakMap<object, { key: string; path: string }>();
+const shapes = new WeakMap<object, { key: string; d: string }>();
+/** A standard deviation, around a value that is dragged and beside a lobe. */
+const BAND = { opacity: 0.55, width: 7 };
+const TICK = { width: 2.5 };
 const KL = { top: 18, lamp: 16, foot: 50 };
 
-export function Lobes({
-  lobes,
-  family,
-  values,
-  deviations,
-  onMove,
-  onFocus,
-  height = 300,
-  reach = 4,
-  prior = true,
-}: LobesProps) {
+export function Lobes({ lobes, family, values, deviations, onMove, onFocus, ...looks }: LobesProps) {
+  const { height = 300, reach = 4, prior = true } = looks;
   const lamps = lobes.some((lobe) => lobe.kl !== undefined);
   const bottom = height - (lamps ? KL.foot : 18);
   const y = scaleLinear([-reach, reach], [bottom, KL.top]);
@@ -103,93 +93,61 @@ export function Lobes({
     <Plot height={height} label="coefficients">
       {(width) => {
         const room = (width - LEFT) / lobes.length;
-        const half = Math.min(40, room * 0.46);
+        const half = Math.min(40, room * 0.4);
         const shape = (density: ArrayLike<number>) => {
           // as far as there is anything to see
           const seen = grid.map((_, i) => i).filter((i) => density[i] > 0.005);
-          const side = (sign: number) =>
-            grid
-              .map((g, i): [number, number] => [sign * half * Math.min(1.25, density[i]), y(g)])
-              .slice(seen[0], seen[seen.length - 1] + 1);
-          return seen.length ? band(side(-1), side(1)) : "";
+          const side = (sign: number) => seen.map((i): Pair => [sign * half * Math.min(1.25, density[i]), y(grid[i])]);
+          return seen.length ? [side(-1), side(1)] : [];
         };
         const outline = shape(grid.map((g) => Math.exp(-0.5 * g * g)));
         // while a handle moves the shapes stay
         const drawn = (density: object & ArrayLike<number>) => {
           const key = `${half} ${height} ${reach}`;
           const known = shapes.get(density);
-          if (known?.key === key) return known.path;
-          const path = shape(density);
-          shapes.set(density, { key, path });
-          return path;
+          if (known?.key === key) return known.d;
+          const [left, right] = shape(density);
+          const d = left ? band(left, right) : "";
+          shapes.set(density, { key, d });
+          return d;
         };
         return (
           <>
-            {y.ticks(4).map((tick) => (
-              <g key={tick} aria-hidden="true">
-                <line class="hairline" x1={LEFT} x2={width} y1={y(tick)} y2={y(tick)} />
-                <text x={LEFT - 6} y={y(tick)} dy="0.32em" text-anchor="end">
-                  {short(tick)}
-                </text>
-              </g>
-            ))}
+            <AxisLeft scale={y} at={LEFT} grid={width - LEFT} />
             {lobes.map((lobe, place) => {
-              const x = LEFT + room * (place + 0.5);
-              const tone = lobe.awake ? `var(--${family})` : "var(--faint)";
+              const { number, awake, middle, spread, kl } = lobe;
+              const tone = awake ? family : "faint";
               const value = values?.[place] ?? 0;
               const deviation = deviations?.[place];
-              const move = (to: number) => onMove?.(place, Math.min(reach, Math.max(-reach, to)));
-              const spreads = lobe.spread > 1e-6 ? (value - lobe.middle) / lobe.spread : 0;
+              const [top, foot] = [value + (deviation ?? 0), value - (deviation ?? 0)].map((v) =>
+                limit(v, -reach, reach),
+              );
+              const spreads = spread > 1e-6 ? (value - middle) / spread : 0;
+              const words = `${value.toFixed(2)}, ${spreads.toFixed(1)} spreads`;
+              const move = slide(y, value, [-reach, reach], 0.1 * spread, middle, (to) => onMove?.(place, to));
+              const told = kl === undefined ? "" : `: KL ${kl.toFixed(2)} nats, ${awake ? "awake" : "collapsed"}`;
               return (
-                <g key={lobe.number} transform={`translate(${x} 0)`}>
-                  <path d={drawn(lobe.density)} fill={tone} fill-opacity={0.3} />
-                  {prior && <path d={outline} fill="none" stroke="var(--faint)" stroke-dasharray="2 3" />}
+                <g key={number} transform={`translate(${LEFT + room * (place + 0.5)} 0)`}>
+                  <Curve d={drawn(lobe.density)} tone={tone} width={0} fill={0.3} />
+                  {prior && <Curve d={outline.map(path).join("")} tone="faint" dash="2 3" />}
                   {deviation !== undefined && (
-                    <line
-                      y1={y(Math.min(reach, value + deviation))}
-                      y2={y(Math.max(-reach, value - deviation))}
-                      stroke={values ? tone : "var(--ink)"}
-                      stroke-opacity={values ? 0.55 : 1}
-                      stroke-width={values ? 7 : 2.5}
-                      stroke-linecap="round"
-                    />
+                    <g stroke-linecap="round">
+                      <Curve d={`M0 ${y(top)}V${y(foot)}`} {...(values ? { ...BAND, tone } : TICK)} />
+                    </g>
                   )}
                   {onMove && (
                     <Handle
-                      x={0}
-                      y={y(Math.min(reach, Math.max(-reach, value)))}
-                      label={`coefficient ${lobe.number}`}
-                      words={`${value.toFixed(2)}, ${spreads.toFixed(1)} spreads`}
-                      value={value}
-                      min={-reach}
-                      max={reach}
-                      colour={tone}
+                      {...{ x: 0, y: y(limit(value, -reach, reach)), tone, words, ...move }}
+                      label={`coefficient ${number}`}
                       onFocus={() => onFocus?.(place)}
-                      onDrag={(_, py) => move(y.invert(py))}
-                      onKey={(steps) => move(steps ? value + 0.1 * lobe.spread * steps : lobe.middle)}
                     />
                   )}
-                  {lobe.kl !== undefined && (
-                    <g transform={`translate(0 ${bottom + KL.lamp})`}>
-                      <circle
-                        r={4.5}
-                        fill={lobe.awake ? "var(--awake)" : "none"}
-                        stroke={lobe.awake ? "var(--awake)" : "var(--faint)"}
-                        stroke-width={1.5}
-                      />
-                      {room > 20 && (
-                        <text y={18} text-anchor="middle">
-                          {lobe.kl.toFixed(lobe.kl < 0.095 && room > 28 ? 2 : 1)}
-                        </text>
-                      )}
-                    </g>
+                  {kl !== undefined && <Lamp y={bottom + KL.lamp} r={4.5} on={awake} />}
+                  {kl !== undefined && room > 20 && (
+                    <Text y={bottom + KL.lamp + 18} class="middle" is={kl.toFixed(kl < 0.095 && room > 28 ? 2 : 1)} />
                   )}
-                  <text y={height - 2} text-anchor="middle">
-                    {lobe.number}
-                  </text>
-                  <title>
-                    {`coefficient ${lobe.number}${lobe.kl === undefined ? "" : `: KL ${lobe.kl.toFixed(2)} nats, ${lobe.awake ? "awake" : "collapsed"}`}`}
-                  </title>
+                  <Text y={height - 2} class="middle" is={number} />
+                  <title>{`coefficient ${number}${told}`}</title>
                 </g>
               );
             })}

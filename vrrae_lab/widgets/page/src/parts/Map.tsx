@@ -1,15 +1,13 @@
 // A plane of two coefficients: the data as points, numerals where classes lie, what is decoded where, and a marker.
-import { scaleLinear } from "./scale";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { colour, theme } from "../theme";
 import { densityOn } from "../widgets/kernels";
+import { AxisBelow, AxisLeft, Curve, Dot, Text, useWidth } from "./chart";
 import { contour } from "./contour";
+import type { Point } from "./eigen";
 import { Handle, place } from "./handle";
 import { Image, inks, type Look, paint } from "./Image";
-import { AxisBelow, useWidth } from "./Plot";
-import { short } from "./Slider";
-
-type Point = [number, number];
+import { limit, type Scale, scaleLinear, short } from "./scale";
 
 interface MapProps {
   /** (count, 2), in the units of the coefficients. */
@@ -54,9 +52,9 @@ export function Map(props: MapProps) {
   const plane = useMemo(() => square(points), [points]);
   const x = scaleLinear(plane.x, [0, size]);
   const y = scaleLinear(plane.y, [size, 0]);
-  const screen = useMemo(() => project(points, x, y), [points, size]);
+  const screen = useMemo(() => points.map((value, i) => (i % 2 ? y(value) : x(value))), [points, size]);
   const [hover, setHover] = useState(-1);
-  const [path, setPath] = useState<Point[]>([]);
+  const [painting, setPainting] = useState<Point[]>([]);
   const down = useRef<Point | null>(null);
 
   const found = (px: number, py: number) => (grid ? -1 : nearest(screen, px, py));
@@ -64,117 +62,94 @@ export function Map(props: MapProps) {
     const [px, py] = place(event.currentTarget as SVGSVGElement, event);
     return [px - EDGE.left, py - EDGE.top];
   };
-  const value = ([px, py]: Point): Point => [clamp(x.invert(px), plane.x), clamp(y.invert(py), plane.y)];
+  const inside = ([a, b]: Point): Point => [limit(a, ...plane.x), limit(b, ...plane.y)];
+  const value = ([px, py]: Point) => inside([x.invert(px), y.invert(py)]);
+  const far = (event: PointerEvent) => Math.hypot(...where(event).map((v, c) => v - down.current![c])) >= 3;
+  const press = (event: PointerEvent & { currentTarget: SVGElement }) => {
+    event.currentTarget.setPointerCapture(event.pointerId);
+    down.current = where(event);
+    if (onPath) setPainting([value(down.current)]);
+    else if (found(...down.current) < 0) onMove(value(down.current));
+  };
+  const drag = (event: PointerEvent) => {
+    const now = where(event);
+    if (!down.current) return event.pointerType === "mouse" && setHover(found(...now));
+    if (!far(event)) return;
+    if (hover >= 0) setHover(-1);
+    if (onPath) setPainting((before) => [...before, value(now)]);
+    else onMove(value(now));
+  };
+  const lift = (event: PointerEvent) => {
+    if (down.current && onPath) {
+      if (painting.length > 1) onPath(painting);
+      setPainting([]);
+    } else if (down.current && !far(event) && found(...where(event)) >= 0) onPick(found(...where(event)));
+    down.current = null;
+  };
   const step = (plane.x[1] - plane.x[0]) / 80;
-  const shown = trail && !path.length ? trail : { points: path, family, line: true };
+  const key = (n: number, across: boolean) =>
+    onMove(n ? inside(across ? [at[0] + step * n, at[1]] : [at[0], at[1] + step * n]) : [0, 0]);
+  const shown = trail && !painting.length ? trail : { points: painting, family, line: true };
   const painted = shown.points.map(([a, b]): Point => [x(a), y(b)]);
+  const marker = inside(at);
+  const laid = { ...props, x, y, screen, size };
 
   return (
-    <div ref={ref} style={{ position: "relative", height: `${size + EDGE.top + EDGE.bottom}px` }}>
-      <Ground {...props} x={plane.x} y={plane.y} screen={screen} size={size} />
+    <div ref={ref} class="plot" style={{ height: `${size + EDGE.top + EDGE.bottom}px` }}>
+      <Ground {...laid} />
       <svg
+        class="map"
         width={size + EDGE.left + EDGE.right}
         height={size + EDGE.top + EDGE.bottom}
         role="group"
         aria-label={`map of ${axes[0]} and ${axes[1]}`}
-        style={{ position: "absolute", left: 0, top: 0, touchAction: "none", cursor: "crosshair" }}
-        onPointerDown={(event) => {
-          event.currentTarget.setPointerCapture(event.pointerId);
-          down.current = where(event);
-          if (onPath) setPath([value(down.current)]);
-          else if (found(...down.current) < 0) onMove(value(down.current));
-        }}
-        onPointerMove={(event) => {
-          const now = where(event);
-          if (!down.current) return event.pointerType === "mouse" && setHover(found(...now));
-          if (Math.hypot(now[0] - down.current[0], now[1] - down.current[1]) < 3) return;
-          if (hover >= 0) setHover(-1);
-          if (onPath) setPath((before) => [...before, value(now)]);
-          else onMove(value(now));
-        }}
-        onPointerUp={(event) => {
-          const now = where(event);
-          const start = down.current;
-          down.current = null;
-          if (!start) return;
-          if (onPath) {
-            if (path.length > 1) onPath(path);
-            setPath([]);
-          } else if (Math.hypot(now[0] - start[0], now[1] - start[1]) < 3) {
-            const i = found(...now);
-            if (i >= 0) onPick(i);
-          }
-        }}
+        onPointerDown={press}
+        onPointerMove={drag}
+        onPointerUp={lift}
         onPointerLeave={() => setHover(-1)}
       >
         <g transform={`translate(${EDGE.left} ${EDGE.top})`}>
           <rect width={size} height={size} fill="transparent" />
-          {y.ticks(5).map((tick) => (
-            <text key={tick} x={-6} y={y(tick)} dy="0.32em" text-anchor="end">
-              {short(tick)}
-            </text>
-          ))}
+          <AxisLeft scale={y} at={0} ticks={5} />
           <AxisBelow scale={x} name={`${axes[0]} →`} at={size} />
-          <text x={-EDGE.left + 2} y={-7}>
-            {`${axes[1]} ↑`}
-          </text>
-          {!grid && <Numerals {...props} screen={screen} size={size} />}
-          {shown.line
-            ? painted.length > 1 && (
-                <polyline
-                  points={painted.join(" ")}
-                  fill="none"
-                  stroke={`var(--${shown.family})`}
-                  stroke-width={2.5}
-                  stroke-linecap="round"
-                  stroke-linejoin="round"
-                />
-              )
-            : painted.map(([px, py], i) => (
-                <circle key={i} cx={px} cy={py} r={4} fill={`var(--${shown.family})`} stroke="var(--paper)" />
-              ))}
-          {others.map((other) => (
-            <g key={other.name} transform={`translate(${x(other.at[0])} ${y(other.at[1])})`}>
-              <circle r={6} fill="none" stroke={`var(--${other.family})`} stroke-width={2} />
-              <text class="halo" x={10} dy="0.32em" style={{ fill: `var(--${other.family})` }}>
-                {other.name}
-              </text>
+          <Text x={-EDGE.left + 2} y={-7} is={`${axes[1]} ↑`} />
+          {!grid && <Numerals {...laid} />}
+          {shown.line && painted.length > 1 && <Curve d={painted} tone={shown.family} width={2.5} />}
+          {!shown.line &&
+            painted.map(([px, py], i) => <Dot key={i} x={px} y={py} r={4} tone={shown.family} rim="paper" width={1} />)}
+          {others.map(({ at, family, name }) => (
+            <g key={name} transform={`translate(${x(at[0])} ${y(at[1])})`}>
+              <Dot r={6} tone="none" rim={family} />
+              <Text x={10} class="halo level" tone={family} is={name} />
             </g>
           ))}
           <Handle
-            x={x(clamp(at[0], plane.x))}
-            y={y(clamp(at[1], plane.y))}
+            {...{ x: x(marker[0]), y: y(marker[1]), value: at[0], limits: plane.x, onKey: key }}
             label={`${axes[0]} and ${axes[1]}`}
             words={`${at[0].toFixed(2)} and ${at[1].toFixed(2)}`}
-            value={at[0]}
-            min={plane.x[0]}
-            max={plane.x[1]}
             onDrag={() => {}}
-            onKey={(steps, horizontal) => {
-              if (!steps) return onMove([0, 0]);
-              const to: Point = horizontal ? [at[0] + step * steps, at[1]] : [at[0], at[1] + step * steps];
-              onMove([clamp(to[0], plane.x), clamp(to[1], plane.y)]);
-            }}
           >
-            <circle class="ring" r={9} fill="none" stroke="var(--ink)" stroke-width={2.5} />
-            <circle r={2.5} fill="var(--ink)" />
+            <Dot class="ring" r={9} tone="none" rim="ink" width={2.5} />
+            <Dot r={2.5} tone="ink" />
           </Handle>
         </g>
       </svg>
-      {hover >= 0 && <Tip {...props} i={hover} left={screen[2 * hover]} top={screen[2 * hover + 1]} size={size} />}
+      {hover >= 0 && <Tip {...laid} i={hover} />}
     </div>
   );
 }
 
-interface GroundProps extends Omit<MapProps, "x" | "y"> {
-  x: Point;
-  y: Point;
+interface GroundProps extends MapProps {
+  x: Scale;
+  y: Scale;
+  /** The points in pixels. */
   screen: Float32Array;
   size: number;
 }
 
 /** Points, contours or decodes: what stays as it is while the marker moves. */
-function Ground({ points, labels, screen, size, x, y, grid = 0, decode, density, shape, look, family }: GroundProps) {
+function Ground(props: GroundProps) {
+  const { points, labels, screen, size, grid = 0, decode, density, family } = props;
   const ref = useRef<HTMLCanvasElement>(null);
   const drawn = theme.value;
   useLayoutEffect(() => {
@@ -186,7 +161,7 @@ function Ground({ points, labels, screen, size, x, y, grid = 0, decode, density,
     const css = (name: string) => `rgb(${colour(canvas, name).join(" ")})`;
     context.fillStyle = css("wash");
     context.fillRect(0, 0, size, size);
-    if (grid && decode) return sheet(context, size, grid, shape, look, (a, b) => decode([mix(x, a), mix(y, b)]));
+    if (grid && decode) return sheet(context, props);
     const tones = Array.from({ length: 10 }, (_, i) => css(`class-${i}`));
     const single = css(family);
     context.globalAlpha = points.length > 4000 ? 0.4 : 0.55;
@@ -212,31 +187,12 @@ function Ground({ points, labels, screen, size, x, y, grid = 0, decode, density,
       context.stroke();
     }
   }, [points, labels, screen, size, grid, grid ? decode : null, density, family, drawn]);
-  return (
-    <canvas
-      ref={ref}
-      aria-hidden="true"
-      style={{
-        position: "absolute",
-        left: `${EDGE.left}px`,
-        top: `${EDGE.top}px`,
-        width: `${size}px`,
-        height: `${size}px`,
-        borderRadius: "8px",
-      }}
-    />
-  );
+  const place = `left:${EDGE.left}px;top:${EDGE.top}px;width:${size}px;height:${size}px;border-radius:8px`;
+  return <canvas ref={ref} class="under" aria-hidden="true" style={place} />;
 }
 
 /** Draw a grid of images, some in each frame; returns what ends it. */
-function sheet(
-  context: CanvasRenderingContext2D,
-  size: number,
-  count: number,
-  shape: [number, number, number],
-  look: Look,
-  decode: (across: number, up: number) => ArrayLike<number>,
-): () => void {
+function sheet(context: CanvasRenderingContext2D, { shape, look, grid: count = 0, decode, size, x, y }: GroundProps) {
   const [height, width] = shape;
   const cell = document.createElement("canvas");
   Object.assign(cell, { width, height });
@@ -251,7 +207,13 @@ function sheet(
     const start = performance.now();
     for (; next < count * count && performance.now() - start < FRAME; next++) {
       const [column, row] = [next % count, Math.floor(next / count)];
-      paint(image.data, decode((column + 0.5) / count, 1 - (row + 0.5) / count), shape[2], look, tones);
+      paint(
+        image.data,
+        decode!([x.invert((column + 0.5) * side), y.invert((row + 0.5) * side)]),
+        shape[2],
+        look,
+        tones,
+      );
       inner.putImageData(image, 0, 0);
       context.drawImage(cell, column * side + GUTTER / 2, row * side + GUTTER / 2, side - GUTTER, side - GUTTER);
     }
@@ -262,48 +224,28 @@ function sheet(
 }
 
 /** A numeral at the middle of each class, near ones pushed apart. */
-function Numerals({ labels, classes, screen, size }: MapProps & { screen: Float32Array; size: number }) {
+function Numerals({ labels, classes, screen, size }: GroundProps) {
   const middles = useMemo(() => (labels ? centroids(labels, classes.length, screen, size) : []), [labels, screen]);
   return (
     <g aria-hidden="true">
-      {middles.map(
-        (middle, c) =>
-          middle && (
-            <text
-              key={c}
-              class="halo"
-              x={middle[0]}
-              y={middle[1]}
-              dy="0.35em"
-              text-anchor="middle"
-              style={{
-                fontSize: classes[c].length > 2 ? "12px" : "19px",
-                fontWeight: 700,
-                fill: `var(--class-${c % 10})`,
-              }}
-            >
-              {classes[c]}
-            </text>
-          ),
-      )}
+      {middles.map((middle, c) => {
+        const names = classes[c].length > 2 ? "bold halo level middle" : "bold halo level middle numeral";
+        return (
+          middle && <Text key={c} x={middle[0]} y={middle[1]} class={names} tone={`class-${c % 10}`} is={classes[c]} />
+        );
+      })}
     </g>
   );
 }
 
-interface TipProps extends MapProps {
-  i: number;
-  left: number;
-  top: number;
-  size: number;
-}
-
-function Tip({ i, left, top, size, points, labels, classes, thumbnail, shape, look }: TipProps) {
+/** What the point under the pointer is. */
+function Tip({ i, screen, size, points, labels, classes, thumbnail, shape, look }: GroundProps & { i: number }) {
+  const [left, top] = [EDGE.left + screen[2 * i], EDGE.top + screen[2 * i + 1]];
   const image = thumbnail(i);
   const name = labels && labels[i] >= 0 ? classes[labels[i]] : `image ${i}`;
-  const across =
-    left > size * 0.6 ? { right: `calc(100% - ${EDGE.left + left - 12}px)` } : { left: `${EDGE.left + left + 12}px` };
+  const across = left > size * 0.6 + EDGE.left ? `right:calc(100% - ${left - 12}px)` : `left:${left + 12}px`;
   return (
-    <div class="tip" style={{ ...across, top: `${Math.max(0, EDGE.top + top - 60)}px` }}>
+    <div class="tip" style={`${across};top:${Math.max(0, top - 60)}px`}>
       {image && <Image pixels={image} shape={shape} look={look} size={56} label={name} />}
       <b>{name}</b> {short(points[2 * i])}, {short(points[2 * i + 1])}
     </div>
@@ -322,8 +264,10 @@ function nearest(screen: Float32Array, px: number, py: number): number {
 
 /** Ranges of equal length that hold all points. */
 function square(points: Float32Array): { x: Point; y: Point } {
-  const low = [Infinity, Infinity];
-  const high = [-Infinity, -Infinity];
+  const [low, high] = [
+    [Infinity, Infinity],
+    [-Infinity, -Infinity],
+  ];
   points.forEach((value, i) => {
     low[i % 2] = Math.min(low[i % 2], value);
     high[i % 2] = Math.max(high[i % 2], value);
@@ -332,12 +276,6 @@ function square(points: Float32Array): { x: Point; y: Point } {
   const half = Math.max(0.05, high[0] - low[0], high[1] - low[1]) * 0.53;
   const range = (j: number): Point => [(low[j] + high[j]) / 2 - half, (low[j] + high[j]) / 2 + half];
   return { x: range(0), y: range(1) };
-}
-
-type Line = (value: number) => number;
-
-function project(points: Float32Array, x: Line, y: Line): Float32Array {
-  return points.map((value, i) => (i % 2 ? y(value) : x(value)));
 }
 
 /** Middles of the classes on the screen, in pixels, at least a numeral apart; undefined where a class has no point. */
@@ -349,11 +287,7 @@ export function centroids(
 ): (Point | undefined)[] {
   const sums = Array.from({ length: count }, () => [0, 0, 0]);
   labels.forEach((label, i) => {
-    const sum = sums[label];
-    if (!sum) return;
-    sum[0] += screen[2 * i];
-    sum[1] += screen[2 * i + 1];
-    sum[2] += 1;
+    [screen[2 * i], screen[2 * i + 1], 1].forEach((part, c) => sums[label] && (sums[label][c] += part));
   });
   const found = sums.map(([a, b, n], c): Point | undefined => (n ? [a / n + 0.01 * c, b / n] : undefined));
   for (let round = 0; round < 200; round++)
@@ -364,13 +298,13 @@ export function centroids(
         const distance = Math.hypot(dx, dy) || 1e-6;
         if (distance >= 22) continue;
         const push = (22 - distance) / 2 / distance;
-        a[0] = clamp(a[0] - dx * push, [10, size - 10]);
-        a[1] = clamp(a[1] - dy * push, [10, size - 10]);
-        b[0] = clamp(b[0] + dx * push, [10, size - 10]);
-        b[1] = clamp(b[1] + dy * push, [10, size - 10]);
+        for (const [place, sign] of [
+          [a, -1],
+          [b, 1],
+        ] as const) {
+          place[0] = limit(place[0] + sign * dx * push, 10, size - 10);
+          place[1] = limit(place[1] + sign * dy * push, 10, size - 10);
+        }
       }
   return found;
 }
-
-const clamp = (value: number, [low, high]: Point) => Math.min(high, Math.max(low, value));
-const mix = ([low, high]: Point, unit: number) => low + unit * (high - low);

@@ -55,14 +55,7 @@ export function Pad({ shape, look, sheet, onDraw, size }: PadProps) {
       class="pad"
       role="img"
       aria-label="a pad to draw on with a finger or the mouse; an image file can be chosen instead"
-      style={{
-        width: size ? `${size}px` : "100%",
-        aspectRatio: `${shape[1]} / ${shape[0]}`,
-        touchAction: "none",
-        cursor: "crosshair",
-        background: "var(--wash)",
-        borderRadius: "8px",
-      }}
+      style={{ width: size ? `${size}px` : "100%", aspectRatio: `${shape[1]} / ${shape[0]}` }}
       onPointerDown={(event) => {
         event.currentTarget.setPointerCapture(event.pointerId);
         strokes.current.push([]);

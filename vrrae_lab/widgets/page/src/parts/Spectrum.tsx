@@ -1,9 +1,8 @@
 // How far each coefficient spreads, on a logarithmic axis, and a cut that is dragged: what is beyond it is dropped.
-import { scaleLinear, scaleLog } from "./scale";
-import { Handle } from "./handle";
+import { AxisLeft, Bar, Curve, Plot, Text } from "./chart";
+import { Handle, slide } from "./handle";
 import { LEFT } from "./Lobes";
-import { AxisLeft, Plot } from "./Plot";
-import { short } from "./Slider";
+import { scaleLinear, scaleLog, short } from "./scale";
 
 const FEW = 16; // as many as the lobes above have places for, with the numbers
 
@@ -26,72 +25,43 @@ export function Spectrum({ values, numbers, rank, family, name, height, onRank }
   const most = values[0] > 0 ? values[0] : 1;
   const least = Math.max(values.filter((v) => v > 0).at(-1) ?? most, most * 1e-4);
   const bottom = height - (count > FEW ? 17 : 2);
-  const set = (to: number) => onRank(Math.min(count, Math.max(1, Math.round(to))));
+  const y = scaleLog([least / 1.6, most], [bottom, 38]);
+  const words = { label: "rank", words: `${rank} of ${count} coefficients are decoded` };
   return (
     <Plot height={height} label={name}>
       {(width) => {
         const x = scaleLinear([0, count], [LEFT, width]);
-        const y = scaleLog([least / 1.6, most], [bottom, 38]);
         const room = x(1) - x(0);
         const every = Math.ceil(26 / room);
+        const wide = Math.min(44, room * 0.7);
+        const set = slide(x, rank, [1, count], 1, count, (to) => onRank(Math.round(to)));
         return (
           <>
-            <AxisLeft scale={y} name="" at={LEFT} ticks={y.ticks(3).filter((v) => Math.log10(v) % 1 === 0)} />
-            <text x={0} y={11} aria-hidden="true">
-              {name}
-            </text>
+            <AxisLeft scale={y} at={LEFT} ticks={y.ticks(3).filter((v) => Math.log10(v) % 1 === 0)} />
+            <Text x={0} y={11} is={name} />
             {values.map((value, i) => {
               const top = y(Math.max(value, y.domain()[0]));
-              const wide = Math.min(44, room * 0.7);
+              const looks = i < rank ? { tone: family, opacity: 0.75 } : { tone: "faint", opacity: 0.4 };
+              const title = `coefficient ${numbers[i]}: ${short(value)}`;
+              const box = { x: x(i + 0.5) - wide / 2, y: top, width: wide, height: bottom - top };
               return (
-                <g key={i} opacity={i < rank ? 1 : 0.75}>
-                  <rect
-                    x={x(i + 0.5) - wide / 2}
-                    y={top}
-                    width={wide}
-                    height={Math.max(0, bottom - top)}
-                    rx={Math.min(3, wide / 3)}
-                    fill={i < rank ? `var(--${family})` : "var(--faint)"}
-                    fill-opacity={i < rank ? 0.75 : 0.5}
-                  >
-                    <title>{`coefficient ${numbers[i]}: ${short(value)}`}</title>
-                  </rect>
-                  {room >= 26 && (
-                    <text x={x(i + 0.5)} y={top - 4} text-anchor="middle">
-                      {figure(value)}
-                    </text>
-                  )}
+                <g key={i}>
+                  <Bar {...box} {...looks} rx={Math.min(3, wide / 3)} title={title} />
+                  {room >= 26 && <Text x={x(i + 0.5)} y={top - 4} class="middle" is={figure(value)} />}
                   {count > FEW && i % every === 0 && (
-                    <text x={x(i + 0.5)} y={height - 3} text-anchor="middle">
-                      {numbers[i]}
-                    </text>
+                    <Text x={x(i + 0.5)} y={height - 3} class="middle" is={numbers[i]} />
                   )}
                 </g>
               );
             })}
-            <line
-              x1={x(rank)}
-              x2={x(rank)}
-              y1={14}
-              y2={bottom}
-              stroke="var(--ink)"
-              stroke-width={1.5}
-              stroke-dasharray={rank < count ? undefined : "3 3"}
+            <Curve d={`M${x(rank)} 14V${bottom}`} width={1.5} dash={rank < count ? undefined : "3 3"} />
+            <Handle x={x(rank)} y={14} {...words} {...set} />
+            <Text
+              x={x(rank) - 12}
+              y={11}
+              class="strong halo end"
+              is={rank < count ? `rank ${rank} of ${count}` : `all ${count}`}
             />
-            <Handle
-              x={x(rank)}
-              y={14}
-              label="rank"
-              words={`${rank} of ${count} coefficients are decoded`}
-              value={rank}
-              min={1}
-              max={count}
-              onDrag={(px) => set(x.invert(px))}
-              onKey={(steps) => set(steps ? rank + steps : count)}
-            />
-            <text class="strong halo" x={x(rank) - 12} y={11} text-anchor="end">
-              {rank < count ? `rank ${rank} of ${count}` : `all ${count}`}
-            </text>
           </>
         );
       }}

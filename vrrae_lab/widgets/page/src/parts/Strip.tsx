@@ -15,7 +15,7 @@ interface StripProps {
 
 export function Strip({ images, names, shape, look, chosen, columns, onPick }: StripProps) {
   return (
-    <div class="strip" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
+    <div class="strip" style={{ "--count": columns }}>
       {images.map((pixels, i) => (
         <button key={i} aria-pressed={i === chosen} title={names[i]} aria-label={names[i]} onClick={() => onPick(i)}>
           <Image pixels={pixels} shape={shape} look={look} label="" />

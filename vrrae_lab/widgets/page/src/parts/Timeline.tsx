@@ -1,7 +1,7 @@
 // A race from its first step to its last: a handle to scrub with, a band for each model, and marks of what happened.
-import { Handle, place } from "./handle";
-import { AxisBelow, Plot } from "./Plot";
-import { nearest, nice, scaleLinear, type Scale } from "./scale";
+import { AxisBelow, Curve, Dot, Plot, Text } from "./chart";
+import { dragged, Handle, place } from "./handle";
+import { limit, nearest, nice, type Pair, type Scale, scaleLinear } from "./scale";
 import type { Mark } from "./tape";
 
 export interface Band {
@@ -27,10 +27,8 @@ const LEFT = 52;
 const RIGHT = 44;
 
 /** Steps along an axis that grows seldom. */
-export const alongSteps = (steps: number[], range: [number, number]): Scale =>
+export const alongSteps = (steps: number[], range: Pair): Scale =>
   scaleLinear(nice(0, Math.max(50, steps.at(-1) ?? 0), 4), range);
-
-const tone = (colour: string) => ({ fill: `var(--${colour})`, fontWeight: 600 });
 
 /** Pieces of a row in which a lamp is on; the last of them ends at the last frame. */
 function lit(lamps: ArrayLike<number>[], lamp: number, x: number[], y: number): string {
@@ -45,87 +43,74 @@ function lit(lamps: ArrayLike<number>[], lamp: number, x: number[], y: number): 
 }
 
 export function Timeline({ steps, at, bands, marks, onMove }: TimelineProps) {
-  const height = TOP + BAND * bands.length + 22;
   const bottom = TOP + BAND * bands.length;
   const last = steps.length - 1;
   return (
-    <Plot height={height} label="timeline">
+    <Plot height={bottom + 22} label="timeline">
       {(width) => {
         const x = alongSteps(steps, [LEFT, width - RIGHT]);
         const places = steps.map((step) => x(step));
         let free = 0;
         return (
           <>
-            <AxisBelow scale={x} name="" at={bottom} ticks={Math.max(3, Math.min(10, Math.floor(width / 90)))} />
-            <text x={LEFT - 8} y={bottom + 14} text-anchor="end">
-              step
-            </text>
-            <Scrub steps={places} top={0} height={bottom} left={LEFT} width={width - LEFT - RIGHT} onMove={onMove} />
+            <AxisBelow scale={x} at={bottom} ticks={limit(Math.floor(width / 90), 3, 10)} />
+            <Text x={LEFT - 8} y={bottom + 14} class="end" is="step" />
+            <Scrub {...{ places, onMove }} x={LEFT} y={0} width={width - LEFT - RIGHT} height={bottom} />
             {bands.map(({ name, colour, lamps }, model) => {
               const count = lamps[0]?.length ?? 1;
               const y = (lamp: number) => TOP + BAND * model + 2 + ((BAND - 4) * (lamp + 0.5)) / count;
+              const middle = y(count / 2 - 0.5);
+              const rows = Array.from({ length: count }, (_, lamp) => lit(lamps, lamp, places, y(lamp)));
+              const out = marks.filter(({ lamp }) => lamp?.model === model && lamp.out);
+              const thick = Math.max(1, (BAND - 4) / count - 0.8);
               return (
-                <g key={model} class="band">
-                  <text x={LEFT - 8} y={y(count / 2 - 0.5)} dy="0.32em" text-anchor="end" style={tone(colour)}>
-                    {name.split(" ")[0]}
-                  </text>
-                  <path
-                    d={Array.from({ length: count }, (_, lamp) => lit(lamps, lamp, places, y(lamp))).join("")}
-                    stroke={`var(--${colour})`}
-                    stroke-opacity={0.45}
-                    stroke-width={Math.max(1, (BAND - 4) / count - 0.8)}
-                  />
-                  {marks.map(
-                    ({ lamp, frame, words }, i) =>
-                      lamp?.model === model &&
-                      lamp.out && (
-                        <circle key={i} class="mark" cx={places[frame]} cy={y(lamp.number)} r={2.6}>
-                          <title>{`step ${steps[frame]}, ${words}`}</title>
-                        </circle>
-                      ),
-                  )}
+                <g key={model}>
+                  <Text x={LEFT - 8} y={middle} class="bold level end" tone={colour} is={name.split(" ")[0]} />
+                  <Curve d={rows.join("")} tone={colour} opacity={0.45} width={thick} />
+                  {out.map(({ lamp, frame, words }, i) => (
+                    <Dot
+                      key={i}
+                      {...{ x: places[frame], y: y(lamp!.number), r: 2.6, tone: "paper", rim: "muted", width: 1.3 }}
+                      title={`step ${steps[frame]}, ${words}`}
+                    />
+                  ))}
                   {at >= 0 && (
-                    <text x={width - RIGHT + 10} y={y(count / 2 - 0.5)} dy="0.32em">
-                      {Array.from(lamps[at]).filter(Boolean).length} ⁄ {count}
-                    </text>
+                    <Text
+                      x={width - RIGHT + 10}
+                      y={middle}
+                      class="level"
+                      is={`${Array.from(lamps[at]).filter(Boolean).length} ⁄ ${count}`}
+                    />
                   )}
                 </g>
               );
             })}
             {marks
               .filter((mark) => !mark.lamp)
-              .map((mark, i) => {
-                const left = places[mark.frame];
-                const room = mark.words.length * 6 + 10;
+              .map(({ frame, words }, i) => {
+                const left = places[frame];
+                const title = `step ${steps[frame]}, ${words}`;
+                const room = words.length * 6 + 10;
                 const told = left >= free && left + room < width;
                 if (told) free = left + room;
                 return (
                   <g key={i} transform={`translate(${left} 0)`}>
-                    <line y1={4} y2={bottom} stroke="var(--faint)" stroke-dasharray="2 2" />
-                    {told && (
-                      <text x={4} y={11}>
-                        {mark.words}
-                      </text>
-                    )}
-                    <title>{`step ${steps[mark.frame]}, ${mark.words}`}</title>
+                    <Curve d={`M0 4V${bottom}`} tone="faint" dash="2 2" title={title} />
+                    {told && <Text x={4} y={11} is={words} title={title} />}
                   </g>
                 );
               })}
             {last >= 0 && (
-              <g>
-                <line x1={places[at]} x2={places[at]} y1={4} y2={bottom} stroke="var(--ink)" pointer-events="none" />
+              <>
+                <Curve d={`M${places[at]} 4V${bottom}`} />
                 <Handle
-                  x={places[at]}
-                  y={TOP + BAND}
+                  {...{ x: places[at], y: TOP + BAND, value: at, limits: [0, last] }}
                   label="frame"
                   words={`step ${steps[at]}, frame ${at + 1} of ${last + 1}`}
-                  value={at}
-                  min={0}
-                  max={last}
                   onDrag={(px) => onMove(nearest(places, px))}
-                  onKey={(by) => onMove(by ? Math.min(last, Math.max(0, at + by)) : 0)}
+                  onKey={(by) => onMove(by ? limit(at + by, 0, last) : 0)}
                 />
-              </g>
+              </>
             )}
           </>
         );
@@ -136,32 +121,19 @@ export function Timeline({ steps, at, bands, marks, onMove }: TimelineProps) {
 
 interface ScrubProps {
   /** Where each frame is, in pixels, rising. */
-  steps: number[];
-  left: number;
-  top: number;
+  places: number[];
+  x: number;
+  y: number;
   width: number;
   height: number;
   onMove: (frame: number) => void;
 }
 
 /** A place in which a press or a drag chooses the nearest frame. */
-export function Scrub({ steps, left, top, width, height, onMove }: ScrubProps) {
-  const go = (event: PointerEvent & { currentTarget: SVGRectElement }) => {
-    if (steps.length) onMove(nearest(steps, place(event.currentTarget.ownerSVGElement!, event)[0]));
-  };
-  return (
-    <rect
-      class="scrub"
-      x={left}
-      y={top}
-      width={Math.max(0, width)}
-      height={height}
-      fill="transparent"
-      onPointerDown={(event) => {
-        event.currentTarget.setPointerCapture(event.pointerId);
-        go(event);
-      }}
-      onPointerMove={(event) => event.currentTarget.hasPointerCapture(event.pointerId) && go(event)}
-    />
+export function Scrub({ places, onMove, ...box }: ScrubProps) {
+  const go = (px: number) => void (places.length && onMove(nearest(places, px)));
+  const { onTouchStart: _, ...follow } = dragged(go, (event) =>
+    go(place(event.currentTarget.ownerSVGElement!, event)[0]),
   );
+  return <rect class="scrub" {...box} width={Math.max(0, box.width)} fill="transparent" {...follow} />;
 }

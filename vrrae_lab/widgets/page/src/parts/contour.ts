@@ -1,5 +1,5 @@
 // Lines of equal height on a grid, as pieces of one cell each.
-import type { Place } from "./path";
+import type { Place } from "./chart";
 
 /** Where a grid of `width` columns has the height `level`: a piece from place to place, in columns and rows. */
 export function contour(heights: ArrayLike<number>, width: number, level: number): [Place, Place][] {

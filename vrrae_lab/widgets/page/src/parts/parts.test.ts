@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
+import { apart } from "./chart";
 import { contour } from "./contour";
 import { densities, places } from "./Lobes";
 import { centroids } from "./Map";
-import { apart } from "./Plot";
-import { short } from "./Slider";
+import { short } from "./scale";
 
 test("labels keep their gap, their order and the limits", () => {
   expect(apart([10, 11, 50], 14, 0, 100)).toEqual([10, 24, 50]);

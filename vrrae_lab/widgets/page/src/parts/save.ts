@@ -53,8 +53,10 @@ export async function savePicture(el: HTMLElement, name: string, source: string)
   canvas.toBlob((blob) => blob && download(blob, `${name}.png`));
 }
 
+export type Row = Record<string, string | number>;
+
 /** Save rows under their headings, with `source` as a comment before them. */
-export function saveTable(rows: Record<string, string | number>[], name: string, source: string): void {
+export function saveTable(rows: Row[], name: string, source: string): void {
   const quote = (cell: string | number) =>
     /[",\n]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : cell;
   const lines = [Object.keys(rows[0] ?? {}), ...rows.map((row) => Object.values(row))];

@@ -30,8 +30,7 @@ export const nearest = (row: ArrayLike<number>, value: number): number => {
   return best;
 };
 
-/** Two numbers. */
-type Pair = number[];
+export type Pair = [number, number];
 
 export interface Scale {
   (value: number): number;
@@ -70,7 +69,7 @@ function scale(
   from: (v: number) => number,
   ticks: (count: number) => number[],
 ): Scale {
-  const [a, b] = domain.map(to);
+  const [a, b] = [to(domain[0]), to(domain[1])];
   const map = (value: number) => range[0] + ((to(value) - a) / (b - a || 1)) * (range[1] - range[0]);
   return Object.assign(map, {
     invert: (at: number) => from(a + ((at - range[0]) / (range[1] - range[0] || 1)) * (b - a)),
@@ -78,4 +77,21 @@ function scale(
     range: () => range,
     ticks: (count = 10) => ticks(count),
   });
+}
+
+/** A number as a reader wants it: three digits, 1e-5 only where it is small. */
+export function short(value: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "not a number" : value > 0 ? "∞" : "−∞";
+  const size = Math.abs(value);
+  const text =
+    size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+  return text.replace("e-", "e−").replace(/^-/, "−").replace("e+", "e");
+}
+
+export const limit = (value: number, low: number, high: number) => Math.min(high, Math.max(low, value));
+
+/** A power of ten as it is written: 10⁻³. */
+export function power(exponent: number): string {
+  const digits = String(Math.abs(exponent)).replace(/\d/g, (d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(d)]);
+  return exponent === 0 ? "1" : exponent === 1 ? "10" : `10${exponent < 0 ? "⁻" : ""}${digits}`;
 }

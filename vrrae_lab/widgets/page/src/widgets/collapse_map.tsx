@@ -1,10 +1,10 @@
 // β × learning rate × model: in which share of the runs a coefficient was lost, and the runs of a cell.
 import { useMemo } from "preact/hooks";
 import type { Host } from "../host";
-import { Card, Presets } from "../parts/Card";
-import { saveTable } from "../parts/save";
-import { Plot } from "../parts/Plot";
-import { short } from "../parts/Slider";
+import { Card, Part } from "../parts/Card";
+import { Bar, Curve, Lamp, Plot, Text } from "../parts/chart";
+import { keySteps } from "../parts/handle";
+import { limit, short } from "../parts/scale";
 
 interface Run {
   model: string;
@@ -39,58 +39,31 @@ export function CollapseMap({ host }: { host: Host }) {
   const grid = useMemo(() => host.get<Grid>("_grid"), []);
   const beta = host.trait<number>("beta");
   const rate = host.trait<number>("learning_rate");
-  const open = (b: number, r: number) => {
-    beta.value = b;
-    rate.value = r;
-  };
-  const runs = grid.runs.filter((run) => run.beta === beta.value && run.rate === rate.value);
-  const below = grid.betas.filter((b) => b < grid.thresholds.at(-1)!);
+  const open = (b: number, r: number) => void ([beta.value, rate.value] = [b, r]);
+  const first = grid.thresholds.at(-1)!;
+  const below = grid.betas.filter((b) => b < first);
   const above = grid.betas.filter((b) => b > grid.thresholds[0]);
   const middle = grid.rates[Math.floor(grid.rates.length / 2)];
-  const choices: Record<string, () => void> = {
+  const presets: Record<string, () => void> = {
     [grid.models.length > 1 ? "where two models differ most" : "the first cell"]: () => open(...grid.start),
+    ...(below.length && { "the last β below the line": () => open(below.at(-1)!, middle) }),
+    ...(above.length && { "beyond it": () => open(above[0], middle) }),
   };
-  if (below.length) choices["the last β below the line"] = () => open(below.at(-1)!, middle);
-  if (above.length) choices["beyond it"] = () => open(above[0], middle);
-  const save = () =>
-    saveTable(
-      grid.runs.map(({ awake, rate: learning_rate, ...run }) => ({
-        ...run,
-        learning_rate,
-        active: awake ? awake.filter(Boolean).length : "diverged",
-      })),
-      "collapse map",
-      host.get<string>("_source"),
-    );
+  const table = () =>
+    grid.runs.map(({ awake, rate: learning_rate, ...run }) => {
+      return { ...run, learning_rate, active: awake ? awake.filter(Boolean).length : "diverged" };
+    });
+  const columns = { gridTemplateColumns: `repeat(${grid.models.length}, minmax(0, 1fr))` };
   return (
-    <Card
-      host={host}
-      title="Who collapses?"
-      about={grid.about}
-      actions={
-        <button title="Save all runs as a table (CSV)" onClick={save}>
-          CSV
-        </button>
-      }
-    >
-      <div class="columns" style={{ gridTemplateColumns: `repeat(${grid.models.length}, minmax(0, 1fr))` }}>
+    <Card {...{ host, presets, table }} title="Who collapses?" about={grid.about}>
+      <div class="columns" style={columns}>
         {grid.models.map((model) => {
-          const all = grid.runs.filter((run) => run.model === model && run.beta < grid.thresholds.at(-1)!);
+          const all = grid.runs.filter((run) => run.model === model && run.beta < first);
+          const hint = `${all.filter(lost).length} of ${all.length} runs left of the line lost a coefficient`;
           return (
-            <div key={model}>
-              <h4>
-                <b style={{ color: `var(--${family(model)})` }}>{model}</b>{" "}
-                <span>
-                  {all.filter(lost).length} of {all.length} runs left of the line lost a coefficient
-                </span>
-              </h4>
-              <Plot
-                height={TOP + CELL * grid.rates.length + BELOW}
-                label={`runs of the ${model} with a lost coefficient`}
-              >
-                {(w) => <Map {...{ w, grid, model, beta: beta.value, rate: rate.value, open }} />}
-              </Plot>
-            </div>
+            <Part key={model} title={<b style={{ color: `var(--${family(model)})` }}>{model}</b>} hint={hint}>
+              <Map {...{ grid, model, open }} beta={beta.value} rate={rate.value} />
+            </Part>
           );
         })}
       </div>
@@ -100,25 +73,19 @@ export function CollapseMap({ host }: { host: Host }) {
           coefficient, lit where it is awake; error on test images; KL divergence
         </span>
       </div>
-      <div class="columns" style={{ gridTemplateColumns: `repeat(${grid.models.length}, minmax(0, 1fr))` }}>
+      <div class="columns" style={columns}>
         {grid.models.map((model) => (
           <div key={model}>
             <h4 style={{ color: `var(--${family(model)})` }}>{model}</h4>
-            <Runs model={model} runs={runs.filter((run) => run.model === model)} all={grid.runs} />
+            <Runs model={model} grid={grid} here={(run) => run.beta === beta.value && run.rate === rate.value} />
           </div>
         ))}
       </div>
-      <Presets choices={choices} />
     </Card>
   );
 }
 
-const cell = (grid: Grid, model: string, beta: number, rate: number) =>
-  grid.runs.filter((run) => run.model === model && run.beta === beta && run.rate === rate && run.awake);
-const shareOf = (runs: Run[]) => (runs.length ? runs.filter(lost).length / runs.length : NaN);
-
 interface MapProps {
-  w: number;
   grid: Grid;
   model: string;
   beta: number;
@@ -126,192 +93,124 @@ interface MapProps {
   open: (beta: number, rate: number) => void;
 }
 
-function Map({ w, grid, model, beta, rate, open }: MapProps) {
+function Map({ grid, model, beta, rate, open }: MapProps) {
   const { betas, rates } = grid;
-  const step = (w - LEFT) / betas.length;
   const bottom = TOP + CELL * rates.length;
-  const x = (i: number) => LEFT + step * (i + 0.5);
   /** Where a β lies among the cells, in proportion to logarithms. */
   const where = (b: number) => {
-    const i = Math.min(betas.length - 2, Math.max(0, betas.findIndex((next) => next > b) - 1));
+    const i = limit(betas.findIndex((next) => next > b) - 1, 0, betas.length - 2);
     return betas.length < 2 ? -1 : i + Math.log(b / betas[i]) / Math.log(betas[i + 1] / betas[i]);
   };
-  const lines = [...new Set(grid.thresholds.map((t) => Number(where(t).toFixed(2))))].filter(
-    (at) => at > -0.5 && at < betas.length - 0.5,
-  );
-  const move = (db: number, dr: number) => {
-    const [i, j] = [betas.indexOf(beta) + db, rates.indexOf(rate) + dr];
+  const all = [...new Set(grid.thresholds.map((t) => Number(where(t).toFixed(2))))];
+  const lines = all.filter((at) => at > -0.5 && at < betas.length - 0.5);
+  const last = Math.max(...lines);
+  const beyond =
+    lines.length > 1 ? "these a linear model loses the last and the first" : "this a linear model loses every";
+  const onKeyDown = (event: KeyboardEvent) => {
+    const [steps, across] = keySteps(event) ?? [0, false];
+    const [i, j] = [betas.indexOf(beta) + (across ? steps : 0), rates.indexOf(rate) + (across ? 0 : steps)];
     if (betas[i] !== undefined && rates[j] !== undefined) open(betas[i], rates[j]);
   };
-  const keys: Record<string, [number, number]> = {
-    ArrowRight: [1, 0],
-    ArrowLeft: [-1, 0],
-    ArrowUp: [0, 1],
-    ArrowDown: [0, -1],
+  const cell = (b: number, r: number, x: number, y: number, step: number) => {
+    const runs = grid.runs.filter((run) => run.model === model && run.beta === b && run.rate === r && run.awake);
+    const share = runs.length && runs.filter(lost).length / runs.length;
+    const words = runs.length ? `${runs.filter(lost).length} ⁄ ${runs.length}` : "–";
+    const here = b === beta && r === rate;
+    return (
+      <g
+        key={`${b} ${r}`}
+        role="gridcell"
+        aria-selected={here}
+        aria-label={`β ${short(b)}, rate ${plain(r)}: ${words} lost a coefficient`}
+        class="choice cell"
+        onClick={() => open(b, r)}
+      >
+        <rect
+          x={x - step / 2 + 1.5}
+          y={y - CELL / 2 + 1.5}
+          width={Math.max(0, step - 3)}
+          height={CELL - 3}
+          rx={6}
+          fill={`color-mix(in oklab, var(--${family(model)}) ${Math.round(85 * share)}%, var(--wash))`}
+        />
+        <Text x={x} y={y} class="strong middle level" tone={share > 0.55 ? "paper" : undefined} is={words} />
+      </g>
+    );
   };
   return (
-    <g
-      role="grid"
-      tabindex={0}
-      class="grid"
-      aria-label={`${model}: arrows choose β and the learning rate`}
-      data-lm-suppress-shortcuts="true"
-      onKeyDown={(event) => {
-        if (!(event.key in keys)) return;
-        event.preventDefault();
-        event.stopPropagation();
-        move(...keys[event.key]);
-      }}
-    >
-      <text x={0} y={10}>
-        learning rate
-      </text>
-      {rates.map((r, j) => (
-        <text key={r} x={LEFT - 8} y={bottom - CELL * (j + 0.5)} dy="0.32em" text-anchor="end">
-          {plain(r)}
-        </text>
-      ))}
-      {betas.map((b, i) => (
-        <text key={b} x={x(i)} y={bottom + 16} text-anchor="middle">
-          {plain(b)}
-        </text>
-      ))}
-      <text x={(LEFT + w) / 2} y={bottom + 34} text-anchor="middle">
-        β, for a loss per sample in nats
-      </text>
-      {rates.map((r, j) =>
-        betas.map((b, i) => {
-          const found = cell(grid, model, b, r);
-          const share = shareOf(found);
-          const words = found.length ? `${found.filter(lost).length} ⁄ ${found.length}` : "–";
-          const here = b === beta && r === rate;
-          return (
-            <g
-              key={`${b} ${r}`}
-              role="gridcell"
-              aria-selected={here}
-              aria-label={`β ${short(b)}, rate ${plain(r)}: ${words} lost a coefficient`}
-              class="choice"
-              onClick={() => open(b, r)}
-            >
-              <rect
-                x={LEFT + step * i + 1.5}
-                y={bottom - CELL * (j + 1) + 1.5}
-                width={Math.max(0, step - 3)}
-                height={CELL - 3}
-                rx={6}
-                fill={`color-mix(in oklab, var(--${family(model)}) ${Math.round(85 * (share || 0))}%, var(--wash))`}
-                stroke={here ? "var(--ink)" : "none"}
-                stroke-width={2}
+    <Plot height={bottom + BELOW} label={`runs of the ${model} with a lost coefficient`}>
+      {(w) => {
+        const step = (w - LEFT) / betas.length;
+        const x = (i: number) => LEFT + step * (i + 0.5);
+        const y = (j: number) => bottom - CELL * (j + 0.5);
+        return (
+          <g
+            role="grid"
+            tabindex={0}
+            aria-label={`${model}: arrows choose β and the learning rate`}
+            data-lm-suppress-shortcuts="true"
+            onKeyDown={onKeyDown}
+          >
+            <Text x={0} y={10} is="learning rate" />
+            {rates.map((r, j) => (
+              <Text key={r} x={LEFT - 8} y={y(j)} class="end level" is={plain(r)} />
+            ))}
+            {betas.map((b, i) => (
+              <Text key={b} x={x(i)} y={bottom + 16} class="middle" is={plain(b)} />
+            ))}
+            <Text x={(LEFT + w) / 2} y={bottom + 34} class="middle" is="β, for a loss per sample in nats" />
+            {rates.flatMap((r, j) => betas.map((b, i) => cell(b, r, x(i), y(j), step)))}
+            {lines.map((at, i) => (
+              <Curve key={at} d={`M${x(at)} ${TOP - 8}V${bottom + 4}`} width={1.5} dash={i ? "2 3" : "5 3"} />
+            ))}
+            {lines.length > 0 && (
+              <Text
+                x={x(last)}
+                y={TOP - 13}
+                class={x(last) > w * 0.6 ? "halo end" : "halo"}
+                is={`beyond ${beyond} coefficient`}
               />
-              <text
-                x={x(i)}
-                y={bottom - CELL * (j + 0.5)}
-                dy="0.35em"
-                text-anchor="middle"
-                class="strong"
-                style={share > 0.55 ? { fill: "var(--paper)" } : undefined}
-              >
-                {words}
-              </text>
-            </g>
-          );
-        }),
-      )}
-      {lines.map((at, i) => (
-        <line
-          key={at}
-          x1={x(at)}
-          x2={x(at)}
-          y1={TOP - 8}
-          y2={bottom + 4}
-          stroke="var(--ink)"
-          stroke-width={1.5}
-          stroke-dasharray={i ? "2 3" : "5 3"}
-          pointer-events="none"
-        />
-      ))}
-      {lines.length > 0 && (
-        <text
-          class="halo"
-          x={x(Math.max(...lines))}
-          y={TOP - 13}
-          text-anchor={x(Math.max(...lines)) > w * 0.6 ? "end" : "start"}
-        >
-          beyond{" "}
-          {lines.length > 1 ? "these a linear model loses the last and the first" : "this a linear model loses every"}{" "}
-          coefficient
-        </text>
-      )}
-    </g>
+            )}
+          </g>
+        );
+      }}
+    </Plot>
   );
 }
 
 /** One row a seed: lamps, test error as a bar with its number, KL divergence. */
-function Runs({ model, runs, all }: { model: string; runs: Run[]; all: Run[] }) {
-  const most = Math.max(...all.map((run) => run.error || 0));
-  const tone = `var(--${family(model)})`;
+function Runs({ model, grid, here }: { model: string; grid: Grid; here: (run: Run) => boolean }) {
+  const runs = grid.runs.filter((run) => run.model === model && here(run));
+  const most = Math.max(...grid.runs.map((run) => run.error || 0));
+  const rank = Math.max(1, ...runs.map((run) => run.awake?.length ?? 0));
+  const lamps = Math.min(110, 15 * rank);
+  const bar = LEFT + lamps + 12;
   return (
     <Plot height={20 + 24 * Math.max(1, runs.length)} label={`runs of the ${model}`}>
       {(w) => {
-        const rank = Math.max(1, ...runs.map((run) => run.awake?.length ?? 0));
-        const bar = LEFT + Math.min(110, 15 * rank) + 12;
-        const room = Math.max(20, w - bar - 118);
+        const room = Math.max(20, w - bar - 118) / most;
         return (
           <>
-            <text x={0} y={10}>
-              seed
-            </text>
-            <text x={LEFT} y={10}>
-              awake
-            </text>
-            <text x={bar} y={10}>
-              error (%)
-            </text>
-            <text x={w} y={10} text-anchor="end">
-              KL (nats)
-            </text>
-            {runs.map((run, row) => (
-              <g key={run.seed} transform={`translate(0 ${20 + 24 * row})`}>
-                <text x={12} y={14}>
-                  {run.seed}
-                </text>
-                {run.awake ? (
-                  <>
-                    {run.awake.map((on, j) => (
-                      <circle
-                        key={j}
-                        cx={LEFT + 6 + (j * Math.min(110, 15 * rank)) / rank}
-                        cy={10}
-                        r={Math.min(5, 44 / rank)}
-                        fill={on ? "var(--awake)" : "none"}
-                        stroke={on ? "var(--awake)" : "var(--faint)"}
-                        stroke-width={1.5}
-                      />
-                    ))}
-                    <rect
-                      x={bar}
-                      y={3}
-                      width={(room * run.error) / most}
-                      height={14}
-                      rx={3}
-                      fill={tone}
-                      fill-opacity={lost(run) ? 0.35 : 0.9}
-                    />
-                    <text class="strong" x={bar + (room * run.error) / most + 6} y={14}>
-                      {run.error.toFixed(1)}
-                    </text>
-                    <text x={w} y={14} text-anchor="end">
-                      {run.kl.toFixed(1)}
-                    </text>
-                  </>
-                ) : (
-                  <text x={LEFT} y={14}>
-                    diverged
-                  </text>
-                )}
-              </g>
-            ))}
+            <Text x={0} y={10} is="seed" />
+            <Text x={LEFT} y={10} is="awake" />
+            <Text x={bar} y={10} is="error (%)" />
+            <Text x={w} y={10} class="end" is="KL (nats)" />
+            {runs.map((run, row) => {
+              const long = room * run.error;
+              const looks = { tone: family(model), opacity: lost(run) ? 0.35 : 0.9 };
+              return (
+                <g key={run.seed} transform={`translate(0 ${20 + 24 * row})`}>
+                  <Text x={12} y={14} is={run.seed} />
+                  {!run.awake && <Text x={LEFT} y={14} is="diverged" />}
+                  {run.awake?.map((on, j) => (
+                    <Lamp key={j} x={LEFT + 6 + (j * lamps) / rank} y={10} r={Math.min(5, 44 / rank)} on={on} />
+                  ))}
+                  {run.awake && <Bar {...looks} x={bar} y={3} width={long} height={14} rx={3} />}
+                  {run.awake && <Text x={bar + long + 6} y={14} class="strong" is={run.error.toFixed(1)} />}
+                  {run.awake && <Text x={w} y={14} class="end" is={run.kl.toFixed(1)} />}
+                </g>
+              );
+            })}
           </>
         );
       }}

@@ -4,14 +4,14 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { readPicture } from "../explore/file";
 import { Lab, type Mode, type Part } from "../explore/lab";
 import type { Host } from "../host";
-import { Card, Failure, Presets } from "../parts/Card";
+import { Card, Failure } from "../parts/Card";
+import { Choice, Pager, Slider, Toggle } from "../parts/controls";
 import { Equation, type Stage } from "../parts/Equation";
 import { Image, type Look } from "../parts/Image";
 import { densities, Lobes, type Lobe } from "../parts/Lobes";
 import { Map } from "../parts/Map";
 import { Pad } from "../parts/Pad";
-import { saveTable } from "../parts/save";
-import { Slider } from "../parts/Slider";
+import type { Pair } from "../parts/scale";
 import { Spectrum } from "../parts/Spectrum";
 import { Strip } from "../parts/Strip";
 
@@ -51,26 +51,31 @@ function Whole({ lab }: { lab: Lab }) {
       lab.say((error as Error).message);
     }
   };
-  const two = parts.length > 1;
-  const names = parts.map((part) => `${part.name}, ${part.size} coefficients`).join(" and ");
-  const slow = parts.some((part) => part.runner.slow);
+  const hover = (on: boolean) => (event: DragEvent) => {
+    event.preventDefault();
+    over.value = on;
+  };
+  const drop = (event: DragEvent) => {
+    hover(false)(event);
+    void open(event.dataTransfer?.files[0]);
+  };
+  const wide = parts.length > 1 ? 34 : 26;
+  const columns = { gridTemplateColumns: `minmax(230px, ${wide}fr) minmax(0, 50fr) minmax(290px, 40fr)` };
   return (
-    <Card host={host} title="Latent lab" about={`${names} · ${data.name}`} actions={<Actions lab={lab} />}>
+    <Card
+      {...{ host, table: () => table(lab), presets: presets(lab), reset: () => lab.reset() }}
+      title="Latent lab"
+      about={`${parts.map((part) => `${part.name}, ${part.size} coefficients`).join(" and ")} · ${data.name}`}
+      actions={<Actions lab={lab} />}
+    >
       <Way lab={lab} />
       <div
         class="columns lab"
-        style={{ gridTemplateColumns: `minmax(230px, ${two ? 34 : 26}fr) minmax(0, 50fr) minmax(290px, 40fr)` }}
+        style={columns}
         data-over={over.value}
-        onDragOver={(event) => {
-          event.preventDefault();
-          over.value = true;
-        }}
-        onDragLeave={() => (over.value = false)}
-        onDrop={(event) => {
-          event.preventDefault();
-          over.value = false;
-          void open(event.dataTransfer?.files[0]);
-        }}
+        onDragOver={hover(true)}
+        onDragLeave={hover(false)}
+        onDrop={drop}
       >
         <div class="sight">
           <Seen lab={lab} />
@@ -79,32 +84,33 @@ function Whole({ lab }: { lab: Lab }) {
         <Coefficients lab={lab} />
         <Plane lab={lab} />
       </div>
-      <Try lab={lab} />
-      {slow && <div class="foot">This browser has no WebAssembly SIMD, so pictures follow more slowly.</div>}
+      {parts.some((part) => part.runner.slow) && (
+        <div class="foot">This browser has no WebAssembly SIMD, so pictures follow more slowly.</div>
+      )}
     </Card>
   );
 }
 
+function table(lab: Lab) {
+  return lab.parts.flatMap((each) => {
+    const posterior = each.posterior.value;
+    return each.z.value.map((value, j) => ({
+      model: each.name,
+      coefficient: j + 1,
+      value,
+      decoded: each.sent.order.indexOf(j) < each.rank.value ? "yes" : "no",
+      "mean of the image's posterior": posterior?.mean[j] ?? "",
+      "its standard deviation": posterior?.deviation?.[j] ?? "",
+      "mean over the data": each.sent.middle[j],
+      "spread over the data": each.sent.spread[j],
+      "KL over the data (nats)": each.sent.kl?.[j] ?? "",
+    }));
+  });
+}
+
 function Actions({ lab }: { lab: Lab }) {
-  const part = lab.parts[lab.hand.value];
-  const gaussian = part.deviations !== null;
-  const save = () => {
-    const rows = lab.parts.flatMap((each) => {
-      const posterior = each.posterior.value;
-      return each.z.value.map((value, j) => ({
-        model: each.name,
-        coefficient: j + 1,
-        value,
-        decoded: each.sent.order.indexOf(j) < each.rank.value ? "yes" : "no",
-        "mean of the image's posterior": posterior?.mean[j] ?? "",
-        "its standard deviation": posterior?.deviation?.[j] ?? "",
-        "mean over the data": each.sent.middle[j],
-        "spread over the data": each.sent.spread[j],
-        "KL over the data (nats)": each.sent.kl?.[j] ?? "",
-      }));
-    });
-    saveTable(rows, "coefficients", lab.host.get<string>("_source"));
-  };
+  const gaussian = lab.inHand.deviations !== null;
+  const fitted = lab.host.live || lab.fitted.value.length > 0;
   return (
     <>
       {MODES.filter(([mode]) => gaussian || mode !== "prior").map(([mode, words]) => (
@@ -112,7 +118,7 @@ function Actions({ lab }: { lab: Lab }) {
           key={mode}
           aria-pressed={lab.mode.value === mode}
           title={words}
-          disabled={mode.length > 5 && mode !== "posterior" && !lab.host.live && !lab.fitted.value.length}
+          disabled={!fitted && (mode === "mixture" || mode === "kernel density")}
           onClick={() => (mode === "posterior" ? lab.pick(Math.max(0, lab.image.value)) : lab.draw(mode))}
         >
           {mode}
@@ -122,55 +128,41 @@ function Actions({ lab }: { lab: Lab }) {
       <button disabled={lab.past.value.length === 0} title="Back to before the last step" onClick={() => lab.undo()}>
         undo
       </button>
-      <button
-        aria-pressed={lab.playing.value}
-        title="Swing the coefficient that was moved last, two spreads to each side"
-        onClick={() => (lab.playing.value = !lab.playing.value)}
-      >
+      <Toggle of={lab.playing} title="Swing the coefficient that was moved last, two spreads to each side">
         play {lab.active.value + 1}
-      </button>
-      <button
-        class="save"
-        title="Save the coefficients as a table (CSV)"
-        aria-label="Save the coefficients as a table"
-        onClick={save}
-      >
-        csv
-      </button>
+      </Toggle>
     </>
   );
 }
 
 /** The equation strip, of the model in hand. */
 function Way({ lab }: { lab: Lab }) {
-  const part = lab.parts[lab.hand.value];
-  const lit = lab.lit.value;
-  const rank = part.rank.value;
+  const part = lab.inHand;
+  const [lit, rank, j] = [lab.lit.value, part.rank.value, lab.active.value];
   const { svd, latentSize, sampled } = part.way;
-  const j = lab.active.value;
   const cut = rank < part.size ? `, ${rank} of ${part.size}` : `, ${part.size} numbers`;
   const value = lab.single.value ? `z${subscript(j + 1)} = ${part.z.value[j].toFixed(2).replace("-", "−")}` : "";
+  const moved = lit === "z" || (!svd && lit === "svd");
+  const latent = `y${latentSize ? `, ${latentSize} numbers` : ""}`;
+  const drawn = { sampled: true, title: "drawn in training; here you choose it" };
   const stages: Stage[] = [
     { text: "x", lit: lit === "x", title: "an image" },
     { text: "encoder", box: true, lit: lit === "x" },
   ];
+  if (svd) stages.push({ text: latent, title: "the latent vector" });
   if (svd)
-    stages.push(
-      { text: `y${latentSize ? `, ${latentSize} numbers` : ""}`, title: "the latent vector" },
-      { text: "SVD: y ≈ U α", box: true, lit: lit === "svd", title: "U holds the singular directions of all latents" },
-    );
+    stages.push({
+      text: "SVD: y ≈ U α",
+      box: true,
+      lit: lit === "svd",
+      title: "U holds the singular directions of all latents",
+    });
   if (sampled)
     stages.push(
       { text: svd ? `μ(α), s(α)` : "μ, s", title: "the posterior: a mean and a standard deviation each" },
-      {
-        text: value || `z ∼ N(μ, s²)${cut}`,
-        sampled: true,
-        lit: lit === "z" || lit === "noise" || (!svd && lit === "svd"),
-        title: "drawn in training; here you choose it",
-      },
+      { text: value || `z ∼ N(μ, s²)${cut}`, lit: moved || lit === "noise", ...drawn },
     );
-  else
-    stages.push({ text: value || `${svd ? "α" : "z"}${cut}`, box: true, lit: lit === "z" || (!svd && lit === "svd") });
+  else stages.push({ text: value || `${svd ? "α" : "z"}${cut}`, box: true, lit: moved });
   stages.push({ text: "decoder", box: true, lit: lit !== "" }, { text: "x̂", lit: lit !== "", title: "what it draws" });
   return <Equation stages={stages} family={part.family} />;
 }
@@ -181,13 +173,11 @@ const subscript = (number: number) => String(number).replace(/\d/g, (d) => "₀�
 function Seen({ lab }: { lab: Lab }) {
   const { parts, data } = lab;
   const two = parts.length > 1;
+  const columns = (count: number) => ({ gridTemplateColumns: `repeat(${count}, minmax(0, 1fr))` });
   return (
     <div class={two ? "" : "single"}>
       <h4>{two ? "What each decoder draws" : "What the decoder draws"}</h4>
-      <div
-        class={two ? "pictures" : "pictures one"}
-        style={{ gridTemplateColumns: `repeat(${parts.length}, minmax(0, 1fr))` }}
-      >
+      <div class={two ? "pictures" : "pictures one"} style={columns(parts.length)}>
         {parts.map((part) => (
           <figure key={part.number}>
             <Picture pixels={part.pixels} lab={lab} look={data.look} label={`decoded by the ${part.name}`} />
@@ -195,7 +185,7 @@ function Seen({ lab }: { lab: Lab }) {
           </figure>
         ))}
       </div>
-      <div class="pictures" style={{ gridTemplateColumns: `repeat(${parts.length + 1}, minmax(0, 1fr))` }}>
+      <div class="pictures" style={columns(parts.length + 1)}>
         <figure>
           <Picture pixels={lab.original} lab={lab} look={data.look} label="the original" />
           <figcaption>original</figcaption>
@@ -248,60 +238,45 @@ function Caption({ part, named }: { part: Part; named: boolean }) {
 
 /** Images to pick from, or samples; a pad; a file. */
 function Source({ lab, open }: { lab: Lab; open: (file: File | undefined) => void }) {
-  const { data, parts } = lab;
+  const { shape, look } = lab.data;
   const first = useSignal(0);
+  const chosen = useSignal(-1);
   const samples = lab.samples.value[lab.hand.value]?.slice(0, THUMBNAILS);
-  const part = parts[lab.hand.value];
   const places = Array.from({ length: Math.min(THUMBNAILS, lab.count - first.value) }, (_, i) => first.value + i);
   const thumbnails = useMemo(() => places.map((i) => lab.thumbnail(i)), [first.value]);
-  const decoded = useDecodes(part, samples ?? [], "sample ");
-  const chosen = useSignal(-1);
-  const turn = (by: number) => (first.value = Math.min(Math.max(0, first.value + by), lab.count - 1));
-  const last = places[places.length - 1];
+  const decoded = useDecodes(lab.inHand, samples ?? [], "sample ");
+  const strip = samples
+    ? {
+        images: decoded,
+        names: samples.map((_, i) => `sample ${i + 1}`),
+        chosen: lab.image.value < 0 ? chosen.value : -1,
+      }
+    : { images: thumbnails, names: places.map((i) => lab.title(i)), chosen: lab.image.value - first.value };
+  const pick = (i: number) => {
+    chosen.value = i;
+    if (samples) lab.set(lab.samples.value.map((rows) => rows[i]));
+    else lab.pick(first.value + i);
+  };
   return (
     <div>
-      <h4 class="line">
-        {samples ? (
-          <>
-            <span style={{ color: "var(--kl)" }}>●</span> Samples{" "}
-            <button onClick={() => lab.draw(lab.mode.value)}>draw again</button>
-          </>
-        ) : (
-          <>
-            Images
-            <span class="end">
-              <button aria-label="images before these" disabled={first.value === 0} onClick={() => turn(-THUMBNAILS)}>
-                ‹
-              </button>{" "}
-              {first.value}–{last} of {lab.count.toLocaleString("en")}{" "}
-              <button aria-label="more images" disabled={last === lab.count - 1} onClick={() => turn(THUMBNAILS)}>
-                ›
-              </button>
-            </span>
-          </>
-        )}
-      </h4>
-      <Strip
-        images={samples ? decoded : thumbnails}
-        names={samples ? samples.map((_, i) => `sample ${i + 1}`) : places.map((i) => lab.title(i))}
-        shape={data.shape}
-        look={data.look}
-        columns={7}
-        chosen={samples ? (lab.image.value < 0 ? chosen.value : -1) : lab.image.value - first.value}
-        onPick={(i) => {
-          chosen.value = i;
-          if (samples) lab.set(lab.samples.value.map((rows) => rows[i]));
-          else lab.pick(first.value + i);
-        }}
-      />
+      {samples ? (
+        <h4 class="line">
+          <span style={{ color: "var(--kl)" }}>●</span> Samples
+          <button onClick={() => lab.draw(lab.mode.value)}>draw again</button>
+        </h4>
+      ) : (
+        <h4 class="line">
+          Images
+          <Pager
+            {...{ first: first.value, size: THUMBNAILS, of: lab.count }}
+            names={["images before these", "more images"]}
+            onTurn={(to) => (first.value = to)}
+          />
+        </h4>
+      )}
+      <Strip {...strip} {...{ shape, look }} columns={7} onPick={pick} />
       <div class="line draw">
-        <Pad
-          shape={data.shape}
-          look={data.look}
-          sheet={lab.sheet.value}
-          size={92}
-          onDraw={(x) => lab.take(x, "draw")}
-        />
+        <Pad {...{ shape, look }} sheet={lab.sheet.value} size={92} onDraw={(x) => lab.take(x, "draw")} />
         <div>
           <span class="muted">Draw, or drop a picture anywhere on the card.</span>
           <div class="line">
@@ -350,56 +325,23 @@ function useDecodes(part: Part, rows: number[][], place: string): (Float32Array 
 
 /** The coefficients as lobes with handles, the noise, and the spectrum with its cut. */
 function Coefficients({ lab }: { lab: Lab }) {
-  const part = lab.parts[lab.hand.value];
+  const part = lab.inHand;
   const { sent, size } = part;
   const page = useSignal(0);
-  const start = Math.min(page.value * PAGE, Math.floor((size - 1) / PAGE) * PAGE);
-  const places = useMemo(() => sent.order.slice(start, start + PAGE), [part, start]);
+  const first = Math.min(page.value, Math.floor((size - 1) / PAGE) * PAGE);
+  const places = useMemo(() => sent.order.slice(first, first + PAGE), [part, first]);
   const gaussian = part.deviations !== null;
   return (
     <div>
       <h4 class="line">
-        {lab.parts.length > 1 ? (
-          <span role="group" aria-label="model in hand">
-            {lab.parts.map((each, i) => (
-              <>
-                <button
-                  key={i}
-                  aria-pressed={i === lab.hand.value}
-                  style={{ "--pressed": `var(--${each.family})` }}
-                  onClick={() => {
-                    lab.hand.value = i;
-                    lab.active.value = each.sent.order[0];
-                    lab.path.value = null;
-                  }}
-                >
-                  {each.name}
-                </button>{" "}
-              </>
-            ))}
-          </span>
-        ) : (
-          <>{size} coefficients, widest first</>
-        )}
+        {lab.parts.length > 1 ? <Hands lab={lab} /> : `${size} coefficients, widest first`}
         <span>drag a handle</span>
         {size > PAGE && (
-          <span class="end">
-            <button
-              aria-label="wider coefficients"
-              disabled={start === 0}
-              onClick={() => (page.value = start / PAGE - 1)}
-            >
-              ‹
-            </button>{" "}
-            {start + 1}–{start + places.length} of {size}{" "}
-            <button
-              aria-label="narrower coefficients"
-              disabled={start + PAGE >= size}
-              onClick={() => (page.value = start / PAGE + 1)}
-            >
-              ›
-            </button>
-          </span>
+          <Pager
+            {...{ first, size: PAGE, of: size, from: 1 }}
+            names={["wider coefficients", "narrower coefficients"]}
+            onTurn={(to) => (page.value = to)}
+          />
         )}
       </h4>
       <Handles lab={lab} part={part} places={places} />
@@ -409,39 +351,47 @@ function Coefficients({ lab }: { lab: Lab }) {
           : "Shape: its values over the data, in spreads from its mean."}
       </p>
       {gaussian && <Noise lab={lab} />}
-      <h4 style={{ marginTop: "8px" }}>
+      <h4 class="next">
         Spectrum <span>drag the cut: what is beyond it stays at its mean</span>
       </h4>
       <Spectrum
+        {...{ rank: part.rank.value, family: part.family, height: gaussian ? 164 : 222 }}
         values={sent.order.map((j) => sent.spread[j])}
         numbers={sent.order.map((j) => j + 1)}
-        rank={part.rank.value}
-        family={part.family}
         name="spread over the data"
-        height={gaussian ? 164 : 222}
         onRank={(rank) => rank !== part.rank.peek() && lab.setRank(rank)}
       />
     </div>
   );
 }
 
-function Handles({ lab, part, places }: { lab: Lab; part: Part; places: number[] }) {
-  const { sent, size, means, deviations } = part;
-  const gaussian = deviations !== null;
-  // those of a deterministic model have no scale of their own: they are shown in spreads from their mean
-  const [middle, unit] = gaussian
-    ? [() => 0, () => 1]
-    : [(j: number) => sent.middle[j], (j: number) => sent.spread[j] || 1];
-  const reach = useMemo(() => (gaussian ? Math.max(REACH, Math.ceil(1.05 * largest(means))) : REACH), [part]);
-  const all = useMemo(
-    () =>
-      densities(
-        means.map((v, i) => (v - middle(i % size)) / unit(i % size)),
-        size,
-        reach,
-      ),
-    [part, reach],
+/** Which of the models is in hand. */
+function Hands({ lab }: { lab: Lab }) {
+  const take = (i: number) => {
+    [lab.hand.value, lab.active.value, lab.path.value] = [i, lab.parts[i].sent.order[0], null];
+  };
+  return (
+    <span role="group" aria-label="model in hand" class="line">
+      {lab.parts.map(({ name }, i) => (
+        <button key={i} aria-pressed={i === lab.hand.value} onClick={() => take(i)}>
+          {name}
+        </button>
+      ))}
+    </span>
   );
+}
+
+function Handles({ lab, part, places }: { lab: Lab; part: Part; places: number[] }) {
+  const { sent, size, means, family } = part;
+  const gaussian = part.deviations !== null;
+  // those of a deterministic model have no scale of their own: they are shown in spreads from their mean
+  const middle = (j: number) => (gaussian ? 0 : sent.middle[j]);
+  const unit = (j: number) => (gaussian ? 1 : sent.spread[j] || 1);
+  const reach = useMemo(() => (gaussian ? Math.max(REACH, Math.ceil(1.05 * largest(means))) : REACH), [part]);
+  const all = useMemo(() => {
+    const scaled = means.map((v, i) => (v - middle(i % size)) / unit(i % size));
+    return densities(scaled, size, reach);
+  }, [part, reach]);
   const lobes = useMemo(
     () =>
       places.map((j): Lobe => ({
@@ -455,20 +405,16 @@ function Handles({ lab, part, places }: { lab: Lab; part: Part; places: number[]
     [part, places, all],
   );
   const s = part.posterior.value?.deviation;
+  const move = (place: number, value: number) => {
+    const j = places[place];
+    lab.move([[j, middle(j) + value * unit(j)]], `z ${j}`);
+  };
   return (
     <Lobes
-      lobes={lobes}
-      family={part.family}
+      {...{ lobes, family, reach, prior: gaussian, height: 292, onMove: move }}
       values={places.map((j) => (part.shown.value[j] - middle(j)) / unit(j))}
       deviations={s ? places.map((j) => s[j]) : null}
-      height={292}
-      reach={reach}
-      prior={gaussian}
       onFocus={(place) => (lab.active.value = places[place])}
-      onMove={(place, value) => {
-        const j = places[place];
-        lab.move([[j, middle(j) + value * unit(j)]], `z ${j}`);
-      }}
     />
   );
 }
@@ -476,21 +422,17 @@ function Handles({ lab, part, places }: { lab: Lab; part: Part; places: number[]
 const largest = (values: Float32Array) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
 
 function Noise({ lab }: { lab: Lab }) {
-  const off = lab.parts[lab.hand.value].posterior.value === null;
+  const { posterior, family } = lab.inHand;
+  const disabled = posterior.value === null;
   return (
     <div class="line noise">
       <Slider
+        {...{ disabled, tone: family, limits: [0, 2], step: 0.05, value: lab.noise.value }}
         label="noise added to μ"
-        value={lab.noise.value}
-        min={0}
-        max={2}
-        step={0.05}
         words={(v) => `${v.toFixed(2)} s ε`}
-        accent={lab.parts[lab.hand.value].family}
-        disabled={off}
         onInput={(value) => lab.setNoise(value)}
       />
-      <button disabled={off} onClick={() => lab.setNoise(lab.noise.value || 1, lab.seed.value + 1)}>
+      <button disabled={disabled} onClick={() => lab.setNoise(lab.noise.value || 1, lab.seed.value + 1)}>
         another ε
       </button>
     </div>
@@ -499,13 +441,10 @@ function Noise({ lab }: { lab: Lab }) {
 
 /** The map of two coefficients, and a walk from one image to another. */
 function Plane({ lab }: { lab: Lab }) {
-  const part = lab.parts[lab.hand.value];
+  const part = lab.inHand;
   const { order } = part.sent;
-  const across = useSignal(0);
-  const up = useSignal(1);
-  const grid = useSignal(false);
-  const contours = useSignal(false);
-  const painting = useSignal(false);
+  const [across, up] = [useSignal(0), useSignal(1)];
+  const [grid, contours, painting] = [useSignal(false), useSignal(false), useSignal(false)];
   if (part.size < 2)
     return (
       <div>
@@ -513,22 +452,15 @@ function Plane({ lab }: { lab: Lab }) {
         <p class="caption">A map needs two coefficients, and this model has one.</p>
       </div>
     );
-  const axes = [order[across.value % part.size], order[up.value % part.size]] as [number, number];
-  const choose = (axis: Signal<number>, other: Signal<number>) => (event: Event) => {
-    const chosen = Number((event.currentTarget as HTMLSelectElement).value);
-    if (chosen === other.value) other.value = axis.value;
-    axis.value = chosen;
-    lab.path.value = null;
+  const axes: Pair = [order[across.value % part.size], order[up.value % part.size]];
+  const places = order.map((j, place): Pair => [place, j + 1]);
+  const select = (label: string, axis: Signal<number>, other: Signal<number>) => {
+    const choose = (to: string) => {
+      if (Number(to) === other.value) other.value = axis.value;
+      [axis.value, lab.path.value] = [Number(to), null];
+    };
+    return <Choice label={label} value={axis.value} choices={places} onChoose={choose} />;
   };
-  const select = (name: string, axis: Signal<number>, other: Signal<number>) => (
-    <select aria-label={name} value={axis.value} onChange={choose(axis, other)}>
-      {order.map((j, place) => (
-        <option key={j} value={place}>
-          {j + 1}
-        </option>
-      ))}
-    </select>
-  );
   return (
     <div>
       <h4 class="line">
@@ -537,26 +469,19 @@ function Plane({ lab }: { lab: Lab }) {
           coefficient {select("coefficient across", across, up)} → and {select("coefficient upwards", up, across)} ↑
         </span>
       </h4>
-      <Mapped lab={lab} part={part} axes={axes} {...{ grid, contours, painting }} />
-      <div class="line" style={{ margin: "8px 0" }}>
-        <button aria-pressed={contours.value} onClick={() => (contours.value = !contours.value)}>
-          density
-        </button>
-        <button
-          aria-pressed={grid.value}
+      <Mapped {...{ lab, part, axes, grid, contours, painting }} />
+      <div class="line draw">
+        <Toggle of={contours}>density</Toggle>
+        <Toggle
+          of={grid}
           disabled={!part.runner.here}
           title="What is decoded all over the map, the other coefficients as they are"
-          onClick={() => (grid.value = !grid.value)}
         >
           decodes
-        </button>
-        <button
-          aria-pressed={painting.value}
-          title="Drag a line over the map: the strip below shows what is decoded along it"
-          onClick={() => (painting.value = !painting.value)}
-        >
+        </Toggle>
+        <Toggle of={painting} title="Drag a line over the map: the strip below shows what is decoded along it">
           paint a path
-        </button>
+        </Toggle>
       </div>
       <Walk lab={lab} part={part} />
     </div>
@@ -566,7 +491,7 @@ function Plane({ lab }: { lab: Lab }) {
 interface MappedProps {
   lab: Lab;
   part: Part;
-  axes: [number, number];
+  axes: Pair;
   grid: Signal<boolean>;
   contours: Signal<boolean>;
   painting: Signal<boolean>;
@@ -575,11 +500,12 @@ interface MappedProps {
 function Mapped({ lab, part, axes, grid, contours, painting }: MappedProps) {
   const [a, b] = axes;
   const points = useMemo(() => part.points(a, b), [part, a, b]);
+  const { shape, look, classes } = lab.data;
   const z = part.shown.value;
   const rest = grid.value ? z.filter((_, j) => j !== a && j !== b).join() + part.rank.value : "";
   const decode = useMemo(() => {
     const base = part.kept(z);
-    return (at: [number, number]) => {
+    return (at: Pair) => {
       [base[a], base[b]] = at;
       let pixels: ArrayLike<number> = [];
       part.runner.decode(base, (found) => (pixels = found));
@@ -590,45 +516,28 @@ function Mapped({ lab, part, axes, grid, contours, painting }: MappedProps) {
   const trail = useMemo(() => {
     const path = lab.path.value;
     const rows = samples ?? lab.stops(part);
-    const along = path && !samples ? path.points : rows.map((row): [number, number] => [row[a], row[b]]);
+    const along = path && !samples ? path.points : rows.map((row): Pair => [row[a], row[b]]);
     return { points: along, family: samples ? "kl" : "muted", line: !samples };
   }, [part, a, b, samples, lab.path.value, lab.ends.value]);
-  const ends = useMemo(
-    () =>
-      lab.ends.value.map((i, n) => ({
-        at: ((m) => [m[a], m[b]])(part.mean(i)) as [number, number],
-        family: "muted",
-        name: "AB"[n],
-      })),
-    [part, a, b, lab.ends.value],
-  );
+  const ends = lab.ends.value.map((i, n) => {
+    const mean = part.mean(i);
+    return { at: [mean[a], mean[b]] as Pair, family: "muted", name: "AB"[n] };
+  });
   return (
     <Map
-      points={points}
-      labels={lab.labels}
-      classes={lab.data.classes}
-      thumbnail={(i) => lab.thumbnail(i)}
-      shape={lab.data.shape}
-      look={lab.data.look}
+      {...{ points, trail, decode, family: part.family, at: [z[a], z[b]], grid: grid.value ? 11 : 0 }}
+      {...{ shape, look, classes, labels: lab.labels, density: contours.value }}
       axes={[`coefficient ${a + 1}`, `coefficient ${b + 1}`]}
-      family={part.family}
-      at={[z[a], z[b]]}
-      onMove={([x, y]) =>
+      thumbnail={(i) => lab.thumbnail(i)}
+      others={samples || lab.path.value ? [] : ends}
+      onMove={(to) =>
         lab.move(
-          [
-            [a, x],
-            [b, y],
-          ],
+          [a, b].map((j, c): Pair => [j, to[c]]),
           `map ${a} ${b}`,
         )
       }
       onPick={(i) => lab.pick(i)}
-      trail={trail}
-      others={samples || lab.path.value ? [] : ends}
       onPath={painting.value ? (path) => lab.paint(path, axes) : undefined}
-      grid={grid.value ? 11 : 0}
-      decode={decode}
-      density={contours.value}
     />
   );
 }
@@ -639,25 +548,32 @@ function Walk({ lab, part }: { lab: Lab; part: Part }) {
   const rows = useMemo(() => lab.stops(part), [part, path, ends]);
   const decoded = useDecodes(part, rows, "stop ");
   const { shape, look } = lab.data;
+  const here = lab.image.value;
   const end = (which: 0 | 1) => {
     const name = which ? "B" : "A";
-    const here = lab.image.value;
+    const pixels = useMemo(() => lab.thumbnail(ends[which]), [ends[which]]);
+    const take = () => {
+      lab.path.value = null;
+      lab.ends.value = which ? [ends[0], here] : [here, ends[1]];
+    };
     return (
       <button
         class="thumbnail"
         title={`${name} is ${lab.title(ends[which])}. Press to put the image that is shown here.`}
         aria-label={`${name}: put the image that is shown here`}
         disabled={here < 0}
-        onClick={() => {
-          lab.path.value = null;
-          lab.ends.value = which ? [ends[0], here] : [here, ends[1]];
-        }}
+        onClick={take}
       >
-        <Image pixels={useMemo(() => lab.thumbnail(ends[which]), [ends[which]])} shape={shape} look={look} label="" />
+        <Image {...{ pixels, shape, look }} label="" />
         {name}
       </button>
     );
   };
+  const walk = (t: number) => {
+    at.value = t;
+    lab.walk(t);
+  };
+  const words = (t: number) => `${Math.round(100 * t)} % of the way`;
   return (
     <div class="walk">
       <h4>
@@ -669,25 +585,17 @@ function Walk({ lab, part }: { lab: Lab; part: Part }) {
         <div>
           <div class="stops">
             {decoded.map((pixels, i) => (
-              <Image key={i} pixels={pixels} shape={shape} look={look} label="" />
+              <Image key={i} {...{ pixels, shape, look }} label="" />
             ))}
           </div>
-          <label class="slider" style={{ "--filled": `${100 * at.value}%` }}>
-            <input
-              type="range"
-              min={0}
-              max={1}
-              step={0.01}
-              value={at.value}
-              aria-label="place on the way"
-              aria-valuetext={`${Math.round(100 * at.value)} % of the way`}
-              data-lm-suppress-shortcuts="true"
-              onInput={(event) => {
-                at.value = Number(event.currentTarget.value);
-                lab.walk(at.value);
-              }}
-            />
-          </label>
+          <Slider
+            bare
+            label="place on the way"
+            value={at.value}
+            limits={[0, 1]}
+            step={0.01}
+            {...{ words, onInput: walk }}
+          />
         </div>
         {end(1)}
       </div>
@@ -695,8 +603,8 @@ function Walk({ lab, part }: { lab: Lab; part: Part }) {
   );
 }
 
-function Try({ lab }: { lab: Lab }) {
-  const part = lab.parts[lab.hand.value];
+function presets(lab: Lab): Record<string, () => void> {
+  const part = lab.inHand;
   const { order, middle, spread } = part.sent;
   const out = order.find((j) => part.deviations && !part.awake(j));
   /** An image and all its coefficients, as every experiment begins. */
@@ -706,16 +614,16 @@ function Try({ lab }: { lab: Lab }) {
     act();
   };
   const move = (j: number, value: number) => afresh(() => lab.move([[j, value]], ""));
-  const choices: Record<string, () => void> = {
+  const halfway = () => {
+    lab.path.value = null;
+    lab.walk(0.5);
+  };
+  return {
     "all at their mean": afresh(() => lab.set(lab.parts.map((each) => each.sent.middle))),
     [`${order[0] + 1} two spreads up`]: move(order[0], middle[order[0]] + 2 * spread[order[0]]),
     "half of the coefficients": afresh(() => lab.setRank(Math.ceil(part.size / 2))),
+    ...(out !== undefined && { [`move ${out + 1}, collapsed`]: move(out, 3) }),
+    ...(part.deviations && { "a sample of the prior": () => lab.draw("prior") }),
+    "halfway from A to B": afresh(halfway),
   };
-  if (out !== undefined) choices[`move ${out + 1}, collapsed`] = move(out, 3);
-  if (part.deviations) choices["a sample of the prior"] = () => lab.draw("prior");
-  choices["halfway from A to B"] = afresh(() => {
-    lab.path.value = null;
-    lab.walk(0.5);
-  });
-  return <Presets choices={choices} onReset={() => lab.reset()} />;
 }

@@ -1,16 +1,15 @@
 // A Gaussian dragged against N(0, 1): what the divergence pays for, and a batch whose squared means add up to σ².
-import { scaleLinear } from "../parts/scale";
+import type { Signal } from "@preact/signals";
 import type { Host } from "../host";
-import { Card, Presets } from "../parts/Card";
-import { Handle } from "../parts/handle";
-import { band, path } from "../parts/path";
-import { AxisBelow, AxisLeft, Plot } from "../parts/Plot";
+import { Card, Columns, Large, Part } from "../parts/Card";
+import { AxisBelow, AxisLeft, band, Bar, Curve, Dot, Plot, Text } from "../parts/chart";
+import { Handle, slide } from "../parts/handle";
+import { limit, type Pair, scaleLinear } from "../parts/scale";
 
-const REACH = 3;
-const [LEAST, MOST] = [0.05, 2.5];
+const REACH: Pair = [-3, 3];
+const DEVIATIONS: Pair = [0.05, 2.5];
 const GRID = Array.from({ length: 241 }, (_, i) => -4 + i / 30);
 const gauss = (x: number, mean = 0, s = 1) => Math.exp(-0.5 * ((x - mean) / s) ** 2) / (s * Math.sqrt(2 * Math.PI));
-const limit = (value: number, low: number, high: number) => Number(Math.min(high, Math.max(low, value)).toFixed(4));
 
 export function KL({ host }: { host: Host }) {
   const mean = host.trait<number>("mean");
@@ -20,193 +19,118 @@ export function KL({ host }: { host: Host }) {
   const place = mu ** 2 / 2;
   const width = (s ** 2 - 1 - 2 * Math.log(s)) / 2;
   const square = means.value.reduce((sum, m) => sum + m * m, 0);
-  const choose = (m: number, d: number) => () => {
-    mean.value = m;
-    deviation.value = d;
+  const choose = (m: number, d: number) => () => void ([mean.value, deviation.value] = [m, d]);
+  const presets = {
+    "say nothing": choose(0, 1),
+    "say it surely": choose(1.5, 0.2),
+    "sure of zero": choose(0, 0.15),
+    "wider than the prior": choose(0, 2),
   };
   return (
     <Card
-      host={host}
+      {...{ host, presets }}
       title="What the KL divergence pays for"
       about="one coefficient, N(μ, s²) against the prior N(0, 1)"
+      reset={() => host.reset("mean", "standard_deviation", "means")}
     >
-      <div class="columns" style={{ gridTemplateColumns: "minmax(0, 3fr) minmax(0, 2fr)" }}>
-        <div>
-          <h4>
-            The posterior of one image <span>drag its top and its side</span>
-          </h4>
-          <Plot height={300} label="posterior and prior">
-            {(w) => (
-              <Posterior
-                {...{ w, mu, s }}
-                onMean={(v) => (mean.value = v)}
-                onDeviation={(v) => (deviation.value = v)}
-              />
-            )}
-          </Plot>
+      <Columns widths="3 2">
+        <Part title="The posterior of one image" hint="drag its top and its side">
+          <Posterior mean={mean} deviation={deviation} />
           <div>
-            <span class="large" style={{ color: "var(--kl)" }}>
-              {(place + width).toFixed(2)}
-            </span>{" "}
-            nats = <b>{place.toFixed(2)}</b> for where it lies, ½ μ², + <b>{width.toFixed(2)}</b> for how sure it is, ½
-            (s² − 1 − log s²)
+            <Large tone="kl" is={(place + width).toFixed(2)} /> nats = <b>{place.toFixed(2)}</b> for where it lies, ½
+            μ², + <b>{width.toFixed(2)}</b> for how sure it is, ½ (s² − 1 − log s²)
           </div>
           <p class="caption">
             Filled: the posterior. Dashed: the prior. Violet: what each place adds to the divergence; below the line it
             takes away.
           </p>
-        </div>
-        <div>
-          <h4>
-            A batch of {means.value.length} <span>drag a mean</span>
-          </h4>
-          <Plot height={300} label="means of a batch">
-            {(w) => <Batch w={w} means={means.value} onMove={(all) => (means.value = all)} />}
-          </Plot>
+        </Part>
+        <Part title={`A batch of ${means.value.length}`} hint="drag a mean">
+          <Batch means={means} />
           <div>
-            <span class="large">{square.toFixed(2)}</span> = μ₁² + … + μ<sub>N</sub>² = σ², the squared singular value
+            <Large is={square.toFixed(2)} /> = μ₁² + … + μ<sub>N</sub>² = σ², the squared singular value
           </div>
           <p class="caption">
             The SVD of a batch makes these means, so what they cost together, ½ σ² nats, is weight decay on the singular
             value (Eq. 7). How much one image pays depends on its own μ.
           </p>
-        </div>
-      </div>
-      <Presets
-        choices={{
-          "say nothing": choose(0, 1),
-          "say it surely": choose(1.5, 0.2),
-          "sure of zero": choose(0, 0.15),
-          "wider than the prior": choose(0, 2),
-        }}
-        onReset={() => host.reset("mean", "standard_deviation", "means")}
-      />
+        </Part>
+      </Columns>
     </Card>
   );
 }
 
-interface PosteriorProps {
-  w: number;
-  mu: number;
-  s: number;
-  onMean: (value: number) => void;
-  onDeviation: (value: number) => void;
-}
-
-function Posterior({ w, mu, s, onMean, onDeviation }: PosteriorProps) {
-  const x = scaleLinear([-4, 4], [8, w - 8]);
-  const top = Math.max(0.45, gauss(0, 0, s));
-  const y = scaleLinear([0, top], [168, 30]);
+function Posterior({ mean, deviation }: { mean: Signal<number>; deviation: Signal<number> }) {
+  const [mu, s] = [mean.value, deviation.value];
   const integrand = GRID.map((g) => {
     const q = gauss(g, mu, s);
     return q > 0 ? q * (-0.5 * ((g - mu) / s) ** 2 - Math.log(s) + 0.5 * g * g) : 0;
   });
   const most = Math.max(0.3, ...integrand.map(Math.abs));
+  const y = scaleLinear([0, Math.max(0.45, gauss(0, 0, s))], [168, 30]);
   const low = scaleLinear([-most, most], [264, 196]);
-  const curve = (f: (i: number) => number, zero: number) =>
-    band(
-      GRID.map((g, i) => [x(g), f(i)]),
-      [
-        [x(-4), zero],
-        [x(4), zero],
-      ],
-    );
-  const outline = path(GRID.map((g) => [x(g), y(gauss(g))]));
-  const side = mu + s;
   return (
-    <>
-      <path
-        d={curve((i) => y(gauss(GRID[i], mu, s)), y(0))}
-        fill="var(--vrrae)"
-        fill-opacity={0.25}
-        stroke="var(--vrrae)"
-        stroke-width={1.5}
-      />
-      <path d={outline} fill="none" stroke="var(--muted)" stroke-dasharray="3 3" />
-      <path d={curve((i) => low(integrand[i]), low(0))} fill="var(--kl)" fill-opacity={0.4} stroke="var(--kl)" />
-      <line class="hairline" x1={8} x2={w - 8} y1={low(0)} y2={low(0)} />
-      <AxisBelow scale={x} name="value of the coefficient z" at={268} />
-      <Handle
-        x={x(mu)}
-        y={y(gauss(mu, mu, s))}
-        label="mean"
-        words={`μ = ${mu.toFixed(2)}`}
-        value={mu}
-        min={-REACH}
-        max={REACH}
-        colour="var(--vrrae)"
-        onDrag={(px) => onMean(limit(x.invert(px), -REACH, REACH))}
-        onKey={(steps) => onMean(steps ? limit(mu + 0.05 * steps, -REACH, REACH) : 0)}
-      />
-      <Handle
-        x={x(side)}
-        y={y(gauss(side, mu, s))}
-        label="standard deviation"
-        words={`s = ${s.toFixed(2)}`}
-        value={s}
-        min={LEAST}
-        max={MOST}
-        onDrag={(px) => onDeviation(limit(Math.abs(x.invert(px) - mu), LEAST, MOST))}
-        onKey={(steps) => onDeviation(steps ? limit(s + 0.02 * steps, LEAST, MOST) : 1)}
-      >
-        <circle class="ring" r={6} fill="var(--paper)" stroke="var(--vrrae)" stroke-width={2.5} />
-      </Handle>
-      <text
-        class="strong halo"
-        x={x(mu) + (mu > 2.2 ? -12 : 12)}
-        y={y(gauss(mu, mu, s)) - 6}
-        text-anchor={mu > 2.2 ? "end" : "start"}
-      >
-        μ = {mu.toFixed(2)}
-      </text>
-      <text class="strong halo" x={x(side) + 12} y={y(gauss(side, mu, s)) + 4}>
-        s = {s.toFixed(2)}
-      </text>
-    </>
+    <Plot height={300} label="posterior and prior">
+      {(w) => {
+        const x = scaleLinear([-4, 4], [8, w - 8]);
+        const line = (heights: number[]) => GRID.map((g, i): Pair => [x(g), heights[i]]);
+        const down = (zero: number): Pair[] => [-4, 4].map((end) => [x(end), zero]);
+        const posterior = line(GRID.map((g) => y(gauss(g, mu, s))));
+        const [top, side] = [0, s].map((away) => ({ x: x(mu + away), y: y(gauss(away, 0, s)) }));
+        const [words, spread] = [`μ = ${mu.toFixed(2)}`, `s = ${s.toFixed(2)}`];
+        const left = mu > 2.2;
+        const setMean = slide(x, mu, REACH, 0.05, 0, (v) => (mean.value = v));
+        const setDeviation = slide(x, s, DEVIATIONS, 0.02, 1, (v) => (deviation.value = v));
+        const drag = (px: number) => setDeviation.onDrag(x(Math.abs(x.invert(px) - mu)), 0);
+        return (
+          <>
+            <Curve d={band(posterior, down(y(0)))} tone="vrrae" fill={0.25} width={1.5} />
+            <Curve d={line(GRID.map((g) => y(gauss(g))))} tone="muted" dash="3 3" />
+            <Curve d={band(line(integrand.map(low)), down(low(0)))} tone="kl" fill={0.4} />
+            <path class="hairline" d={`M8 ${low(0)}H${w - 8}`} />
+            <AxisBelow scale={x} name="value of the coefficient z" at={268} />
+            <Handle {...top} {...setMean} label="mean" words={words} tone="vrrae" />
+            <Handle {...side} {...setDeviation} onDrag={drag} label="standard deviation" words={spread}>
+              <Dot class="ring" r={6} tone="paper" rim="vrrae" width={2.5} />
+            </Handle>
+            <Text x={top.x + (left ? -12 : 12)} y={top.y - 6} class={`strong halo ${left ? "end" : ""}`} is={words} />
+            <Text x={side.x + 12} y={side.y + 4} class="strong halo" is={spread} />
+          </>
+        );
+      }}
+    </Plot>
   );
 }
 
-function Batch({ w, means, onMove }: { w: number; means: number[]; onMove: (means: number[]) => void }) {
-  const x = scaleLinear([0, means.length], [34, w - 4]);
-  const y = scaleLinear([-REACH, REACH], [262, 26]);
-  const set = (b: number, value: number) => onMove(means.map((m, i) => (i === b ? limit(value, -REACH, REACH) : m)));
+function Batch({ means }: { means: Signal<number[]> }) {
+  const all = means.value;
+  const y = scaleLinear(REACH, [262, 26]);
   return (
-    <>
-      <AxisLeft scale={y} name="mean μ" at={34} grid={w - 38} />
-      <text x={w / 2} y={297} text-anchor="middle">
-        image b of the batch; the area of a square is μ²
-      </text>
-      {means.map((m, b) => {
-        const centre = x(b + 0.5);
-        const side = Math.abs(y(m) - y(0));
-        const corner = limit(centre - side / 2, x(0), Math.max(x(0), x(means.length) - side)); // inside the plot
+    <Plot height={300} label="means of a batch">
+      {(w) => {
+        const x = scaleLinear([0, all.length], [34, w - 4]);
         return (
-          <g key={b}>
-            <rect
-              x={corner}
-              y={Math.min(y(m), y(0))}
-              width={side}
-              height={side}
-              fill="var(--vrrae)"
-              fill-opacity={0.22}
-            />
-            <Handle
-              x={centre}
-              y={y(m)}
-              label={`mean of image ${b + 1}`}
-              words={`μ = ${m.toFixed(2)}`}
-              value={m}
-              min={-REACH}
-              max={REACH}
-              colour="var(--vrrae)"
-              radius={6}
-              onDrag={(_, py) => set(b, y.invert(py))}
-              onKey={(steps) => set(b, steps ? m + 0.1 * steps : 0)}
-            />
-          </g>
+          <>
+            <AxisLeft scale={y} name="mean μ" at={34} grid={w - 38} />
+            <Text x={w / 2} y={297} class="middle" is="image b of the batch; the area of a square is μ²" />
+            {all.map((m, b) => {
+              const centre = x(b + 0.5);
+              const side = Math.abs(y(m) - y(0));
+              const corner = limit(centre - side / 2, x(0), Math.max(x(0), x(all.length) - side)); // inside the plot
+              const set = (value: number) => (means.value = all.map((v, i) => (i === b ? value : v)));
+              const move = slide(y, m, REACH, 0.1, 0, set);
+              const words = { label: `mean of image ${b + 1}`, words: `μ = ${m.toFixed(2)}` };
+              return (
+                <g key={b}>
+                  <Bar x={corner} y={Math.min(y(m), y(0))} width={side} height={side} opacity={0.22} />
+                  <Handle x={centre} y={y(m)} {...words} {...move} tone="vrrae" radius={6} />
+                </g>
+              );
+            })}
+            <Curve d={`M34 ${y(0)}H${w - 4}`} tone="faint" />
+          </>
         );
-      })}
-      <line x1={34} x2={w - 4} y1={y(0)} y2={y(0)} stroke="var(--faint)" />
-    </>
+      }}
+    </Plot>
   );
 }

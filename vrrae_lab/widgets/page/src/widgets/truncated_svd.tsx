@@ -1,14 +1,14 @@
 // The cut of a batch of latents, the tie of two kept singular values with its gradients, and the cut of images.
-import { path } from "../parts/path";
-import { scaleLinear, scaleLog } from "../parts/scale";
+import type { Signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Host } from "../host";
-import { Card, Presets } from "../parts/Card";
-import { Handle } from "../parts/handle";
-import { Image, type Look } from "../parts/Image";
-import { AxisLeft, Plot } from "../parts/Plot";
-import { limit, power, short, Slider } from "../parts/Slider";
+import { Card, Columns, Large, Part } from "../parts/Card";
+import { AxisLeft, Bar, Curve, Dot, type Place, Plot, Text } from "../parts/chart";
+import { Slider } from "../parts/controls";
 import { eigen, type Point } from "../parts/eigen";
+import { Handle, slide } from "../parts/handle";
+import { Image, type Look } from "../parts/Image";
+import { limit, type Pair, power, scaleLinear, scaleLog, short } from "../parts/scale";
 
 const SIDE = 300;
 const REACH = 2;
@@ -17,6 +17,7 @@ const FAN = Array.from({ length: 21 }, (_, i) => PUSH * (i / 10 - 1));
 const LINE = 1.8; // of a direction of the tie: spreads of the batch
 const degrees = (angle: number) => (180 * angle) / Math.PI;
 const percent = (share: number) => `${(100 * share).toFixed(share > 0.9995 ? 2 : 1)} %`;
+const rounded = (point: number[]) => point.map((v) => Number(limit(v, -REACH, REACH).toFixed(3))) as Point;
 
 interface Images {
   name: string;
@@ -28,49 +29,55 @@ interface Images {
   look: Look;
 }
 
+/** The gap between two singular values, as one of those that gradients were computed for. */
+interface Gap {
+  gaps: number[];
+  at: number;
+  setGap: (place: number) => void;
+}
+
 export function TruncatedSVD({ host }: { host: Host }) {
   const latents = host.trait<Point[]>("latents");
   const gap = host.trait<number>("gap");
-  const push = host.trait<number>("push");
   const rank = host.trait<number>("rank");
   const gaps = useMemo(() => Array.from(host.array("_gaps", Float64Array)!), [host]);
   const at = gaps.findIndex((each) => Math.abs(each - gap.value) <= 1e-9 * each);
   const setGap = (place: number) => (gap.value = gaps[limit(Math.round(place), 0, gaps.length - 1)]);
   const images = host.get<Images>("_images");
-  const withImages = images.count > 0;
   const round = () =>
     (latents.value = latents.value.map((_, i, { length }) => {
       const turn = (2 * Math.PI * i) / length;
-      return [1.2 * Math.cos(turn), 1.2 * Math.sin(turn)].map((v) => Number(v.toFixed(3))) as Point;
+      return rounded([1.2 * Math.cos(turn), 1.2 * Math.sin(turn)]);
     }));
+  const cut = (to: number) => () => (rank.value = Math.min(to, images.directions));
+  const presets = {
+    "far apart": () => setGap(0),
+    "one per cent apart": () => setGap(16),
+    "one in a million": () => setGap(56),
+    "a tie": () => setGap(gaps.length - 1),
+    "a round cloud": round,
+    ...(images.count > 0 && { "images at rank 2": cut(2), "at rank 32": cut(32) }),
+  };
   return (
-    <Card host={host} title="The truncated SVD" about="what it keeps, and when its gradient grows without bound">
-      <div class="columns" style={{ gridTemplateColumns: "minmax(0, 1fr) minmax(0, 1fr) minmax(0, 1.25fr)" }}>
-        <Cut latents={latents.value} onMove={(all) => (latents.value = all)} />
-        <Tie host={host} gap={gap.value} push={push.value} at={at} setGap={setGap} onPush={(v) => (push.value = v)} />
-        <Gradients host={host} gaps={gaps} at={at} setGap={setGap} />
-      </div>
-      {withImages && <Pictures host={host} images={images} rank={rank.value} onRank={(v) => (rank.value = v)} />}
-      <Presets
-        choices={{
-          "far apart": () => setGap(0),
-          "one per cent apart": () => setGap(16),
-          "one in a million": () => setGap(56),
-          "a tie": () => setGap(gaps.length - 1),
-          "a round cloud": round,
-          ...(withImages && {
-            "images at rank 2": () => (rank.value = Math.min(2, images.directions)),
-            "at rank 32": () => (rank.value = Math.min(32, images.directions)),
-          }),
-        }}
-        onReset={() => host.reset("latents", "gap", "push", "rank")}
-      />
+    <Card
+      {...{ host, presets }}
+      title="The truncated SVD"
+      about="what it keeps, and when its gradient grows without bound"
+      reset={() => host.reset("latents", "gap", "push", "rank")}
+    >
+      <Columns widths="1 1 1.25">
+        <Cut latents={latents} />
+        <Tie {...{ host, gaps, at, setGap }} />
+        <Gradients {...{ host, gaps, at, setGap }} />
+      </Columns>
+      {images.count > 0 && <Pictures {...{ host, images, rank }} />}
     </Card>
   );
 }
 
-function Cut({ latents, onMove }: { latents: Point[]; onMove: (latents: Point[]) => void }) {
-  const sum = (f: (point: Point) => number) => latents.reduce((total, point) => total + f(point), 0);
+function Cut({ latents }: { latents: Signal<Point[]> }) {
+  const all = latents.value;
+  const sum = (f: (point: Point) => number) => all.reduce((total, point) => total + f(point), 0);
   const { values, angle } = eigen(
     sum(([x]) => x * x),
     sum(([x, y]) => x * y),
@@ -78,80 +85,45 @@ function Cut({ latents, onMove }: { latents: Point[]; onMove: (latents: Point[])
   );
   const kept = values[0] / (values[0] + values[1] || 1);
   const u = [Math.cos(angle), Math.sin(angle)];
-  const spreads = values.map((value) => Math.sqrt(Math.max(0, value) / latents.length));
-  const move = (i: number, x: number, y: number) =>
-    onMove(
-      latents.map((p, k) => (k === i ? ([x, y].map((v) => Number(limit(v, -REACH, REACH).toFixed(3))) as Point) : p)),
-    );
+  const spreads = values.map((value) => Math.sqrt(Math.max(0, value) / all.length));
+  const far = REACH / Math.max(Math.abs(u[0]), Math.abs(u[1])); // to the frame
+  const move = (i: number, to: Point) => (latents.value = all.map((p, k) => (k === i ? rounded(to) : p)));
   return (
-    <div>
-      <h4>
-        The cut <span>rank 1 of 2: drag a latent</span>
-      </h4>
+    <Part title="The cut" hint="rank 1 of 2: drag a latent">
       <Plot height={SIDE} label="latents and their projections">
         {(w) => {
           const unit = Math.min(w, SIDE) / (2 * REACH + 0.3);
-          const [px, py] = [(x: number) => w / 2 + unit * x, (y: number) => SIDE / 2 - unit * y];
-          const [ix, iy] = [(x: number) => (x - w / 2) / unit, (y: number) => (SIDE / 2 - y) / unit];
-          const far = REACH / Math.max(Math.abs(u[0]), Math.abs(u[1])); // to the frame
+          const x = scaleLinear([0, 1], [w / 2, w / 2 + unit]);
+          const y = scaleLinear([0, 1], [SIDE / 2, SIDE / 2 - unit]);
+          const at = (point: Point): Pair => [x(point[0]), y(point[1])];
+          const along = (much: number) => at([much * u[0], much * u[1]]);
+          const [centre, side] = [{ x: x(0), y: y(0) }, unit * 2 * REACH];
           return (
             <>
-              <rect
-                class="hairline"
-                x={px(-REACH)}
-                y={py(REACH)}
-                width={unit * 2 * REACH}
-                height={unit * 2 * REACH}
-                rx={8}
-              />
-              <ellipse
-                rx={unit * spreads[0]}
-                ry={unit * spreads[1]}
-                transform={`translate(${px(0)} ${py(0)}) rotate(${-degrees(angle)})`}
-                fill="var(--wash)"
-                stroke="var(--faint)"
-              />
-              <line
-                x1={px(-far * u[0])}
-                y1={py(-far * u[1])}
-                x2={px(far * u[0])}
-                y2={py(far * u[1])}
-                stroke="var(--vrrae)"
-                stroke-width={6}
-                stroke-opacity={0.18}
-              />
-              {latents.map(([x, y], i) => {
-                const along = x * u[0] + y * u[1];
-                const [qx, qy] = [px(along * u[0]), py(along * u[1])];
+              <rect class="hairline" x={x(-REACH)} y={y(REACH)} width={side} height={side} rx={8} />
+              <g transform={turned(centre, angle)} fill="var(--wash)" stroke="var(--faint)">
+                <ellipse rx={unit * spreads[0]} ry={unit * spreads[1]} />
+              </g>
+              <Curve d={[along(-far), along(far)]} tone="vrrae" width={6} opacity={0.18} />
+              {all.map((point, i) => {
+                const left = along(point[0] * u[0] + point[1] * u[1]);
                 return (
                   <g key={i} aria-hidden="true">
-                    <line x1={px(x)} y1={py(y)} x2={qx} y2={qy} stroke="var(--muted)" stroke-dasharray="2 3" />
-                    <circle cx={qx} cy={qy} r={3.5} fill="var(--paper)" stroke="var(--vrrae)" stroke-width={1.5} />
+                    <Curve d={[at(point), left]} tone="muted" dash="2 3" />
+                    <Dot x={left[0]} y={left[1]} r={3.5} tone="paper" rim="vrrae" width={1.5} />
                   </g>
                 );
               })}
-              <Arrow x={px(0)} y={py(0)} angle={angle} length={unit * spreads[0]} colour="var(--vrrae)" name="σ₁" />
-              <Arrow
-                x={px(0)}
-                y={py(0)}
-                angle={angle + Math.PI / 2}
-                length={unit * spreads[1]}
-                colour="var(--muted)"
-                name="σ₂"
-              />
-              {latents.map(([x, y], i) => (
+              <Arrow {...centre} angle={angle} length={unit * spreads[0]} tone="vrrae" name="σ₁" />
+              <Arrow {...centre} angle={angle + Math.PI / 2} length={unit * spreads[1]} tone="muted" name="σ₂" />
+              {all.map(([px, py], i) => (
                 <Handle
                   key={i}
-                  x={px(x)}
-                  y={py(y)}
-                  radius={5.5}
+                  {...{ x: x(px), y: y(py), value: px, limits: [-REACH, REACH], radius: 5.5 }}
                   label={`latent ${i + 1}`}
-                  words={`${x.toFixed(2)}, ${y.toFixed(2)}`}
-                  value={x}
-                  min={-REACH}
-                  max={REACH}
-                  onDrag={(qx, qy) => move(i, ix(qx), iy(qy))}
-                  onKey={(steps, level) => (level ? move(i, x + 0.1 * steps, y) : move(i, x, y + 0.1 * steps))}
+                  words={`${px.toFixed(2)}, ${py.toFixed(2)}`}
+                  onDrag={(qx, qy) => move(i, [x.invert(qx), y.invert(qy)])}
+                  onKey={(n, across) => move(i, across ? [px + 0.1 * n, py] : [px, py + 0.1 * n])}
                 />
               ))}
             </>
@@ -159,61 +131,55 @@ function Cut({ latents, onMove }: { latents: Point[]; onMove: (latents: Point[])
         }}
       </Plot>
       <div>
-        <span class="large" style={{ color: "var(--vrrae)" }}>
-          {percent(kept)}
-        </span>{" "}
-        kept, σ₁² = {values[0].toFixed(1)} of {(values[0] + values[1]).toFixed(1)}
+        <Large tone="vrrae" is={percent(kept)} /> kept, σ₁² = {values[0].toFixed(1)} of{" "}
+        {(values[0] + values[1]).toFixed(1)}
       </div>
       <p class="caption">
         Dots: a batch. Rings: what rank 1 leaves of it. The dashed lines, squared and summed, are σ₂² ={" "}
         {values[1].toFixed(2)}, and no other line leaves less. Ellipse and arrows: σⱼ/√N along each direction.
       </p>
-    </div>
+    </Part>
   );
 }
+
+/** What has its x axis at an angle, from `centre` on. */
+const turned = ({ x, y }: { x: number; y: number }, angle: number) => `translate(${x} ${y}) rotate(${-degrees(angle)})`;
 
 interface ArrowProps {
   x: number;
   y: number;
   angle: number;
   length: number;
-  colour: string;
+  tone: string;
   name: string;
 }
 
-function Arrow({ x, y, angle, length, colour, name }: ArrowProps) {
+function Arrow({ x, y, angle, length, tone, name }: ArrowProps) {
   const head = Math.min(7, length / 2);
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const d = `M0 0H${length}m${-head} ${-head * 0.7}l${head} ${head * 0.7}l${-head} ${head * 0.7}`;
   return (
-    <g transform={`translate(${x} ${y})`} aria-hidden="true">
-      <g transform={`rotate(${-degrees(angle)})`} stroke={colour} stroke-width={2.5} stroke-linecap="round" fill="none">
-        <path d={`M0 0H${length}m${-head} ${-head * 0.7}l${head} ${head * 0.7}l${-head} ${head * 0.7}`} />
+    <g aria-hidden="true" stroke-linecap="round">
+      <g transform={turned({ x, y }, angle)}>
+        <Curve d={d} tone={tone} width={2.5} />
       </g>
-      <text
-        class="strong halo"
-        x={length * Math.cos(angle) + 14 * Math.sin(angle)}
-        y={-length * Math.sin(angle) + 14 * Math.cos(angle)}
-        dy="0.32em"
-        text-anchor="middle"
-      >
-        {name}
-      </text>
+      <Text
+        x={x + length * cos + 14 * sin}
+        y={y - length * sin + 14 * cos}
+        class="strong halo level middle"
+        is={name}
+      />
     </g>
   );
 }
 
-interface TieProps {
-  host: Host;
-  gap: number;
-  push: number;
-  at: number;
-  setGap: (place: number) => void;
-  onPush: (push: number) => void;
-}
-
 /** Where the directions of the first batch stand. */
 const TURNED = 0.42;
+const TALL = SIDE - 50;
 
-function Tie({ host, gap, push, at, setGap, onPush }: TieProps) {
+function Tie({ host, gaps, at, setGap }: Gap & { host: Host }) {
+  const push = host.trait<number>("push");
+  const gap = gaps[at] ?? host.trait<number>("gap").value;
   // in the frame of the singular directions before the push: V, orthonormal columns, and the push
   const { left, pushes, moments } = useMemo(() => {
     const numbers = Array.from(host.array("_batch", Float32Array)!);
@@ -230,238 +196,150 @@ function Tie({ host, gap, push, at, setGap, onPush }: TieProps) {
       (i === j ? sigma[i] ** 2 : 0) + t * (sigma[i] * q[i][j] + sigma[j] * q[j][i]) + t * t * p[i][j];
     return eigen(gram(0, 0), gram(0, 1), gram(1, 1));
   };
-  const now = directions(push);
+  const now = directions(push.value);
   const spread = Math.sqrt(left.length);
-  const points = left.map((v, n) => [0, 1].map((j) => spread * (v[j] * sigma[j] + push * pushes[n][j])) as Point);
+  const points = left.map((v, n) => [0, 1].map((j) => spread * (v[j] * sigma[j] + push.value * pushes[n][j])));
   const swing = Math.abs(directions(PUSH).angle - directions(-PUSH).angle);
   const angle = TURNED + now.angle;
   const ends = now.values.map((value) => LINE * Math.sqrt(Math.max(0, value)));
   return (
-    <div>
-      <h4>
-        A tie <span>rank 2, both kept: drag σ₂ towards σ₁</span>
-      </h4>
-      <Plot height={SIDE - 50} label="singular directions of a batch under a push">
+    <Part title="A tie" hint="rank 2, both kept: drag σ₂ towards σ₁">
+      <Plot height={TALL} label="singular directions of a batch under a push">
         {(w) => {
-          const height = SIDE - 50;
-          const unit = Math.min(w, height) / 5.2;
-          const turn = (theta: number) => `translate(${w / 2} ${height / 2}) rotate(${-degrees(theta)})`;
-          const cross = (theta: number, first: number, second: number) => (
-            <g transform={turn(theta)}>
-              <path d={`M${-unit * first} 0H${unit * first}`} stroke="var(--vrrae)" />
-              <path d={`M0 ${-unit * second}V${unit * second}`} stroke="var(--ink)" />
+          const unit = Math.min(w, TALL) / 5.2;
+          const centre = { x: w / 2, y: TALL / 2 };
+          const cross = (theta: number, [first, second]: number[], width: number, opacity = 1) => (
+            <g transform={turned(centre, theta)}>
+              <Curve d={`M${-unit * first} 0H${unit * first}`} tone="vrrae" {...{ width, opacity }} />
+              <Curve d={`M0 ${-unit * second}V${unit * second}`} {...{ width, opacity }} />
             </g>
           );
-          const tip = angle + Math.PI / 2;
-          const [tx, ty] = [w / 2 + unit * ends[1] * Math.cos(tip), height / 2 - unit * ends[1] * Math.sin(tip)];
+          const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+          const along = (length: number) => ({ x: w / 2 + unit * length * cos, y: TALL / 2 - unit * length * sin });
+          const tip = { x: w / 2 - unit * ends[1] * sin, y: TALL / 2 - unit * ends[1] * cos };
+          const drag = (px: number, py: number) => {
+            const short = 1 - ((w / 2 - px) * sin + (TALL / 2 - py) * cos) / unit / LINE;
+            setGap(short < 0.005 ? Infinity : -10 * Math.log10(Math.min(short, 0.4)) - 4);
+          };
           return (
             <>
-              <circle class="hairline" cx={w / 2} cy={height / 2} r={unit * LINE} />
-              <g stroke-width={1.25} stroke-opacity={0.3}>
-                {FAN.map((t) => cross(TURNED + directions(t).angle, LINE, LINE * sigma[1]))}
-              </g>
-              <g transform={turn(TURNED)}>
+              <circle class="hairline" cx={w / 2} cy={TALL / 2} r={unit * LINE} />
+              {FAN.map((t) => cross(TURNED + directions(t).angle, [LINE, LINE * sigma[1]], 1.25, 0.3))}
+              <g transform={turned(centre, TURNED)}>
                 {points.map(([x, y], n) => (
-                  <g key={n} transform={`translate(${unit * x} ${-unit * y}) rotate(${-degrees(now.angle)})`}>
-                    {n % 3 === 0 && (
-                      <ellipse
-                        rx={unit * 0.34}
-                        ry={unit * 0.1}
-                        fill="var(--vrrae)"
-                        fill-opacity={0.16}
-                        stroke="var(--vrrae)"
-                        stroke-opacity={0.6}
-                      />
-                    )}
-                    <circle r={2.5} fill="var(--muted)" />
+                  <g key={n} class="cloud" transform={turned({ x: unit * x, y: -unit * y }, now.angle)}>
+                    {n % 3 === 0 && <ellipse rx={unit * 0.34} ry={unit * 0.1} />}
+                    <Dot r={2.5} tone="muted" />
                   </g>
                 ))}
               </g>
-              <g stroke-width={2.5}>{cross(angle, ends[0], ends[1])}</g>
-              <text
-                class="strong halo"
-                x={w / 2 + unit * (ends[0] + 0.28) * Math.cos(angle)}
-                y={height / 2 - unit * (ends[0] + 0.28) * Math.sin(angle)}
-                dy="0.32em"
-                text-anchor="middle"
-              >
-                σ₁
-              </text>
+              {cross(angle, ends, 2.5)}
+              <Text {...along(ends[0] + 0.28)} class="strong halo level middle" is="σ₁" />
               <Handle
-                x={tx}
-                y={ty}
+                {...tip}
+                {...{ value: 1 - gap, limits: [0.6, 1], onDrag: drag }}
                 label="second singular value"
                 words={gap ? `gap ${short(gap)} of the first` : "as large as the first"}
-                value={1 - gap}
-                min={0.6}
-                max={1}
-                colour="var(--ink)"
-                onDrag={(qx, qy) => {
-                  const length = ((qx - w / 2) * Math.cos(tip) - (qy - height / 2) * Math.sin(tip)) / unit / LINE;
-                  setGap(1 - length < 0.005 ? Infinity : -10 * Math.log10(limit(1 - length, 0.005, 0.4)) - 4);
-                }}
                 onKey={(steps) => setGap(steps ? at + steps : 0)}
               />
-              <text class="strong halo" x={tx + 12} y={ty} dy="0.32em">
-                σ₂
-              </text>
+              <Text x={tip.x + 12} y={tip.y} class="strong halo level" is="σ₂" />
             </>
           );
         }}
       </Plot>
       <Slider
         label="push of the batch"
-        value={push}
-        min={-PUSH}
-        max={PUSH}
+        value={push.value}
+        limits={[-PUSH, PUSH]}
         step={PUSH / 100}
         words={(v) => `${(100 * v).toFixed(2).replace("-", "−")} %`}
-        onInput={onPush}
+        onInput={(v) => (push.value = v)}
       />
       <div>
-        <span class="large">{degrees(swing).toFixed(1)}°</span> between the directions at −1 % and at +1 %
+        <Large is={`${degrees(swing).toFixed(1)}°`} /> between the directions at −1 % and at +1 %
       </div>
       <p class="caption">
         Thin: the directions at pushes from −1 to 1 %. The points hardly move, and they are all that an RRAE passes on.
         A VRRAE adds noise of its own size along each direction (ellipses), which turns with them.
       </p>
-    </div>
+    </Part>
   );
 }
 
 const RULES = ["exact", "plain autodiff", "kept pairs left out"];
 const MODELS = ["vrrae", "rrae"];
 
-interface GradientsProps {
-  host: Host;
-  gaps: number[];
-  at: number;
-  setGap: (place: number) => void;
-}
-
-function Gradients({ host, gaps, at, setGap }: GradientsProps) {
+function Gradients({ host, gaps, at, setGap }: Gap & { host: Host }) {
   const norms = useMemo(() => host.array("_norms", Float32Array)!, [host]);
   const norm = (model: number, rule: number, place: number) => norms[(3 * model + rule) * gaps.length + place];
-  const all = Array.from(norms).filter(Number.isFinite);
-  const decades = 1 + Math.floor(Math.log10(Math.max(...all)));
-  const domain = [1, 10 ** decades];
+  const decades = 1 + Math.floor(Math.log10(Math.max(...Array.from(norms).filter(Number.isFinite))));
+  const domain: Pair = [1, 10 ** decades];
+  const ticks = Array.from({ length: decades / 2 + 1 }, (_, i) => 100 ** i);
   const last = gaps.length - 1;
   const height = 186;
+  const y = scaleLog(domain, [height - 34, 22]);
   return (
-    <div>
-      <h4>
-        The gradient <span>of a squared error, by three rules: drag the gap</span>
-      </h4>
+    <Part title="The gradient" hint="of a squared error, by three rules: drag the gap">
       <Plot height={height} label="norm of the gradient against the gap">
         {(w) => {
           const x = (place: number) => (place === last ? w - 16 : 46 + ((w - 100) * place) / (last - 1));
-          const y = scaleLog(domain, [height - 34, 22]);
           const line = (model: number, rule: number) =>
-            path(gaps.slice(0, last).map((_, place) => [x(place), y(norm(model, rule, place))]));
-          const exponents = Array.from({ length: decades / 2 + 1 }, (_, i) => 2 * i);
-          const here = norm(0, 0, at);
+            gaps.slice(0, last).map((_, place): Place => [x(place), y(norm(model, rule, place))]);
+          const format = (v: number) => power(Math.round(Math.log10(v)));
+          const drag = (px: number) => setGap(px > w - 32 ? last : limit((px - 46) / (w - 100), 0, 1) * (last - 1));
           return (
             <>
-              <AxisLeft
-                scale={y}
-                name="norm of the gradient"
-                at={42}
-                grid={w - 42}
-                ticks={exponents.map((e) => 10 ** e)}
-                format={(v) => power(Math.round(Math.log10(v)))}
-              />
-              {[1, 2, 3, 4, 5, 6, 7, 8].map((decade) => (
-                <text key={decade} x={x(10 * decade - 4)} y={height - 18} text-anchor="middle">
-                  {power(-decade)}
-                </text>
+              <AxisLeft scale={y} name="norm of the gradient" at={42} grid={w - 42} {...{ ticks, format }} />
+              {[1, 2, 3, 4, 5, 6, 7, 8].map((n) => (
+                <Text key={n} x={x(10 * n - 4)} y={height - 18} class="middle" is={power(-n)} />
               ))}
-              <text x={x(last)} y={height - 18} text-anchor="middle">
-                0
-              </text>
-              <text x={(x(0) + x(last)) / 2} y={height - 3} text-anchor="middle">
-                gap (σ₁ − σ₂)/σ₁
-              </text>
-              <line x1={x(at)} x2={x(at)} y1={18} y2={height - 34} stroke="var(--ink)" stroke-opacity={0.5} />
-              <path d={line(1, 0)} fill="none" stroke="var(--rrae)" stroke-width={2} />
-              <path d={line(0, 2)} fill="none" stroke="var(--vrrae)" stroke-width={2} stroke-dasharray="5 4" />
-              <path d={line(0, 0)} fill="none" stroke="var(--vrrae)" stroke-width={2} />
-              <text class="halo" x={x(36)} y={y(norm(0, 0, 36)) - 12} text-anchor="end">
-                VRRAE: ∝ 1/gap
-              </text>
-              <text class="halo" x={x(44)} y={y(norm(0, 2, 44)) - 7}>
-                VRRAE, kept pairs left out
-              </text>
-              <text class="halo" x={x(44)} y={y(norm(1, 0, 44)) + 15}>
-                RRAE, every rule
-              </text>
+              <Text x={x(last)} y={height - 18} class="middle" is="0" />
+              <Text x={(x(0) + x(last)) / 2} y={height - 3} class="middle" is="gap (σ₁ − σ₂)/σ₁" />
+              <Curve d={`M${x(at)} 18V${height - 34}`} opacity={0.5} />
+              <Curve d={line(1, 0)} tone="rrae" width={2} />
+              <Curve d={line(0, 2)} tone="vrrae" width={2} dash="5 4" />
+              <Curve d={line(0, 0)} tone="vrrae" width={2} />
+              <Text x={x(36)} y={y(norm(0, 0, 36)) - 12} class="halo end" is="VRRAE: ∝ 1/gap" />
+              <Text x={x(44)} y={y(norm(0, 2, 44)) - 7} class="halo" is="VRRAE, kept pairs left out" />
+              <Text x={x(44)} y={y(norm(1, 0, 44)) + 15} class="halo" is="RRAE, every rule" />
               {MODELS.map((model, m) => (
-                <circle key={model} cx={x(last)} cy={y(norm(m, 0, last))} r={3} fill={`var(--${model})`} />
+                <Dot key={model} x={x(last)} y={y(norm(m, 0, last))} r={3} tone={model} />
               ))}
-              <text
-                x={x(last)}
-                y={y(domain[1]) + 12}
-                text-anchor="middle"
-                class="halo"
-                style={{ fill: "var(--alarm)" }}
-              >
-                NaN
-              </text>
+              <Text x={x(last)} y={y(domain[1]) + 12} class="halo middle" tone="alarm" is="NaN" />
               <Handle
-                x={x(at)}
-                y={y(here)}
+                {...{ x: x(at), y: y(norm(0, 0, at)), value: -at, limits: [-last, 0], onDrag: drag }}
                 label="gap between the singular values"
                 words={gaps[at] ? short(gaps[at]) : "0, a tie"}
-                value={-at}
-                min={-last}
-                max={0}
-                colour="var(--vrrae)"
-                onDrag={(px) => setGap(px > w - 32 ? last : limit(((px - 46) / (w - 100)) * (last - 1), 0, last - 1))}
+                tone="vrrae"
                 onKey={(steps) => setGap(steps ? at + steps : 0)}
               />
             </>
           );
         }}
       </Plot>
-      <div style={{ margin: "6px 0 2px" }}>
-        <b>{gaps[at] ? `at a gap of ${short(gaps[at])}` : "at a tie"}</b>
-      </div>
+      <h4 class="next">{gaps[at] ? `at a gap of ${short(gaps[at])}` : "at a tie"}</h4>
       <Plot height={132} label="norms at this gap">
         {(w) => {
           const size = scaleLog(domain, [0, w - 212]);
           return MODELS.flatMap((model, m) =>
             RULES.map((rule, r) => {
               const value = norm(m, r, at);
-              const top = 66 * m + 21 * r;
               const lost = Number.isNaN(value);
+              const box = { x: 162, y: 2, height: 13, rx: 3 };
               return (
-                <g key={model + rule} transform={`translate(0 ${top})`}>
-                  {r === 0 && (
-                    <text class="strong" y={12}>
-                      {model.toUpperCase()}
-                    </text>
+                <g key={model + rule} transform={`translate(0 ${66 * m + 21 * r})`}>
+                  {r === 0 && <Text y={12} class="strong" is={model.toUpperCase()} />}
+                  <Text x={50} y={12} is={rule} />
+                  {lost ? (
+                    <rect {...box} class="lost" width={w - 212} />
+                  ) : (
+                    <Bar {...box} width={size(value)} tone={model} opacity={r === 2 ? 0.45 : 0.9} />
                   )}
-                  <text x={50} y={12}>
-                    {rule}
-                  </text>
-                  <rect
-                    x={162}
-                    y={2}
-                    width={lost ? w - 212 : size(value)}
-                    height={13}
-                    rx={3}
-                    fill={lost ? "none" : `var(--${model})`}
-                    fill-opacity={r === 2 ? 0.45 : 0.9}
-                    stroke={lost ? "var(--alarm)" : "none"}
-                    stroke-dasharray="3 3"
-                  />
-                  <text
-                    class="strong"
-                    x={lost ? 168 : 167 + size(value)}
-                    y={12}
-                    style={lost ? { fill: "var(--alarm)" } : {}}
-                  >
-                    {lost ? "NaN: no gradient at all" : short(value)}
-                  </text>
+                  {lost ? (
+                    <Text x={168} y={12} class="strong" tone="alarm" is="NaN: no gradient at all" />
+                  ) : (
+                    <Text x={167 + size(value)} y={12} class="strong" is={short(value)} />
+                  )}
                 </g>
               );
             }),
@@ -472,32 +350,24 @@ function Gradients({ host, gaps, at, setGap }: GradientsProps) {
         Computed by the library, in float64, for 12 latents of size 8 at rank 3. At a tie itself the exact rule leaves
         that pair out as well; to leave out all kept pairs is bounded but biased.
       </p>
-    </div>
+    </Part>
   );
 }
 
-interface PicturesProps {
-  host: Host;
-  images: Images;
-  rank: number;
-  onRank: (rank: number) => void;
-}
-
-function Pictures({ host, images, rank, onRank }: PicturesProps) {
+function Pictures({ host, images, rank }: { host: Host; images: Images; rank: Signal<number> }) {
   const { count, directions, shape, look } = images;
   const size = shape[0] * shape[1] * shape[2];
+  const k = rank.value;
   const [shown, coefficients, basis, values] = useMemo(() => {
     const numbers = host.array("_pixels", Float32Array)!;
-    const ends = [count * size, count * directions, directions * size, directions];
-    return ends.map((length, i) => {
-      const from = ends.slice(0, i).reduce((sum, each) => sum + each, 0);
-      return numbers.subarray(from, from + length);
-    });
+    let from = 0;
+    const next = (length: number) => numbers.subarray(from, (from += length));
+    return [count * size, count * directions, directions * size, directions].map(next);
   }, [host]);
   const rows = useMemo(() => {
     const cut = Array.from({ length: count }, (_, n) => {
       const pixels = new Float32Array(size);
-      for (let j = 0; j < rank; j++) {
+      for (let j = 0; j < k; j++) {
         const weight = coefficients[n * directions + j];
         for (let i = 0; i < size; i++) pixels[i] += weight * basis[j * size + i];
       }
@@ -505,90 +375,50 @@ function Pictures({ host, images, rank, onRank }: PicturesProps) {
     });
     const originals = cut.map((_, n) => shown.subarray(n * size, (n + 1) * size));
     return [originals, cut, cut.map((pixels, n) => originals[n].map((value, i) => value - pixels[i]))];
-  }, [rank]);
+  }, [k]);
   const span = look.limits[1] - look.limits[0];
   const difference: Look = useMemo(() => ({ picture: "difference", limits: [-span / 2, span / 2] }), [span]);
-  let energy = 0;
-  for (let j = 0; j < rank; j++) energy += values[j] ** 2;
+  const energy = values.subarray(0, k).reduce((sum, value) => sum + value ** 2, 0);
   const share = Math.min(1, energy / images.energy);
-  const names = ["images", `rank ${rank}`, "difference"];
+  const names = ["images", `rank ${k}`, "difference"];
+  const least = Math.max(values[directions - 1], values[0] * 1e-4);
+  const y = scaleLog([least / 1.5, values[0] * 1.5], [128, 24]);
+  const of = directions < images.most ? ` of ${images.most}` : "";
   return (
-    <div class="columns" style={{ gridTemplateColumns: "minmax(0, 1fr) minmax(0, 2.2fr)" }}>
-      <div>
-        <h4>
-          The same cut on pixels <span>drag the rank</span>
-        </h4>
+    <Columns widths="1 2.2">
+      <Part title="The same cut on pixels" hint="drag the rank">
         <Plot height={150} label="singular values of the images">
           {(w) => {
-            const x = scaleLinear([0.5, directions + 0.5], [44, w - 8]);
-            const least = Math.max(values[directions - 1], values[0] * 1e-4);
-            const y = scaleLog([least / 1.5, values[0] * 1.5], [128, 24]);
-            const ends = [Math.ceil(Math.log10(least / 1.5)), Math.floor(Math.log10(values[0] * 1.5))];
-            const ticks = Array.from({ length: Math.max(1, ends[1] - ends[0] + 1) }, (_, i) => 10 ** (ends[0] + i));
-            const cut = x(rank + 0.5);
+            const x = scaleLinear([0, directions], [44, w - 8]);
+            const set = slide(x, k, [1, directions], 1, 1, (to) => (rank.value = Math.round(to)));
             return (
               <>
-                <AxisLeft scale={y} name="singular value σⱼ" at={40} grid={w - 40} ticks={ticks} />
+                <AxisLeft scale={y} name="singular value σⱼ" at={40} grid={w - 40} ticks={y.ticks(9)} />
                 {Array.from(values, (value, j) => (
-                  <circle
-                    key={j}
-                    cx={x(j + 1)}
-                    cy={y(Math.max(value, least))}
-                    r={2.5}
-                    fill={j < rank ? "var(--vrrae)" : "var(--faint)"}
-                  />
+                  <Dot key={j} x={x(j + 0.5)} y={y(Math.max(value, least))} r={2.5} tone={j < k ? "vrrae" : "faint"} />
                 ))}
-                <text x={w - 8} y={146} text-anchor="end">
-                  direction j, 1 to {directions}
-                  {directions < images.most && ` of ${images.most}`}
-                </text>
-                <line x1={cut} x2={cut} y1={20} y2={128} stroke="var(--ink)" stroke-width={1.5} />
-                <Handle
-                  x={cut}
-                  y={76}
-                  label="rank"
-                  words={`rank ${rank} of ${directions}`}
-                  value={rank}
-                  min={1}
-                  max={directions}
-                  onDrag={(px) => onRank(limit(Math.round(x.invert(px) - 0.5), 1, directions))}
-                  onKey={(steps) => onRank(limit(steps ? rank + steps : 1, 1, directions))}
-                />
+                <Text x={w - 8} y={146} class="end" is={`direction j, 1 to ${directions}${of}`} />
+                <Curve d={`M${x(k)} 20V128`} width={1.5} />
+                <Handle x={x(k)} y={76} label="rank" words={`rank ${k} of ${directions}`} {...set} />
               </>
             );
           }}
         </Plot>
         <div>
-          <span class="large" style={{ color: "var(--vrrae)" }}>
-            {percent(share)}
-          </span>{" "}
-          of the energy at rank {rank}; error {percent(Math.sqrt(1 - share))}
+          <Large tone="vrrae" is={percent(share)} /> of the energy at rank {k}; error {percent(Math.sqrt(1 - share))}
         </div>
-      </div>
-      <div
-        style={{
-          display: "grid",
-          gridTemplateColumns: `70px repeat(${count}, minmax(0, 72px))`,
-          gap: "4px",
-          justifyContent: "space-between",
-          alignItems: "center",
-        }}
-      >
+      </Part>
+      <div class="table" style={{ gridTemplateColumns: `70px repeat(${count}, minmax(0, 72px))` }}>
         {rows.flatMap((row, r) => [
           <span key={r} class="muted">
             {names[r]}
           </span>,
-          ...row.map((pixels, n) => (
-            <Image
-              key={`${r} ${n}`}
-              pixels={pixels}
-              shape={shape}
-              look={r === 2 ? difference : look}
-              label={`${names[r]}, ${n + 1}`}
-            />
-          )),
+          ...row.map((pixels, n) => {
+            const label = `${names[r]}, ${n + 1}`;
+            return <Image key={label} {...{ pixels, shape, label }} look={r === 2 ? difference : look} />;
+          }),
         ])}
       </div>
-    </div>
+    </Columns>
   );
 }

@@ -1,0 +1,114 @@
+// What is pressed, chosen and slid outside of charts.
+import type { Signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { limit, type Pair, short } from "./scale";
+
+interface SliderProps {
+  /** "β", "learning rate" */
+  label: string;
+  /** Whether the name and the value are there for a screen reader alone. */
+  bare?: boolean;
+  value: number;
+  limits: Pair;
+  /** Steps along the way; values between them are not offered. */
+  step?: number;
+  /** Equal ways are equal factors. */
+  logarithmic?: boolean;
+  /** The value in words; also what a screen reader says. */
+  words?: (value: number) => string;
+  tone?: string;
+  disabled?: boolean;
+  onInput: (value: number) => void;
+}
+
+const PLACES = 400;
+
+/** A slider that shows the value it sets, in its own units. */
+export function Slider({ label, bare, value, limits, step, logarithmic, words = short, ...props }: SliderProps) {
+  const { tone = "ink", disabled, onInput } = props;
+  const [to, from] = logarithmic ? [Math.log, Math.exp] : [Number, Number];
+  const [low, high] = limits.map(to);
+  const place = limit(to(value), low, high);
+  const input = (event: { currentTarget: HTMLInputElement }) => {
+    const found = from(Number(event.currentTarget.value));
+    const rough = Number(found.toPrecision(2));
+    // two digits where they tell it from the value before, so that no key press is lost
+    const round = rough === value ? Number(found.toPrecision(3)) : rough;
+    onInput(logarithmic ? round : step ? Number(found.toFixed(10)) : found);
+  };
+  const filled = `${(100 * (place - low)) / (high - low || 1)}%`;
+  return (
+    <label class="slider" style={{ "--filled": filled, "--accent": `var(--${tone})` }}>
+      {!bare && <span>{label}</span>}
+      {!bare && <output>{words(value)}</output>}
+      <input
+        type="range"
+        min={low}
+        max={high}
+        step={step && !logarithmic ? step : (high - low) / PLACES}
+        value={place}
+        disabled={disabled}
+        aria-label={label}
+        aria-valuetext={words(value)}
+        data-lm-suppress-shortcuts="true"
+        onInput={input}
+      />
+    </label>
+  );
+}
+
+interface ChoiceProps {
+  label: string;
+  value: string | number;
+  /** What is chosen, and what it is called. */
+  choices: [value: string | number, name: string | number, disabled?: boolean][];
+  onChoose: (value: string) => void;
+}
+
+export const Choice = ({ label, value, choices, onChoose }: ChoiceProps) => (
+  <select aria-label={label} value={value} onChange={(event) => onChoose(event.currentTarget.value)}>
+    {choices.map(([value, name, disabled]) => (
+      <option key={value} value={value} disabled={disabled}>
+        {name}
+      </option>
+    ))}
+  </select>
+);
+
+interface ToggleProps {
+  of: Signal<boolean>;
+  title?: string;
+  disabled?: boolean;
+  children: ComponentChildren;
+}
+
+export const Toggle = ({ of, ...props }: ToggleProps) => (
+  <button {...props} aria-pressed={of.value} onClick={() => (of.value = !of.value)} />
+);
+
+interface PagerProps {
+  /** Of the first, from 0; how many are on a page, and in all. */
+  first: number;
+  size: number;
+  of: number;
+  /** What the buttons do. */
+  names: [before: string, after: string];
+  /** Added to the numbers that are shown. */
+  from?: number;
+  onTurn: (first: number) => void;
+}
+
+/** "‹ 1–16 of 64 ›" */
+export function Pager({ first, size, of, names, from = 0, onTurn }: PagerProps) {
+  const last = Math.min(first + size, of) - 1;
+  const turn = (by: number, disabled: boolean) => (
+    <button aria-label={names[by < 0 ? 0 : 1]} disabled={disabled} onClick={() => onTurn(Math.max(0, first + by))}>
+      {by < 0 ? "‹" : "›"}
+    </button>
+  );
+  return (
+    <span class="end">
+      {turn(-size, first === 0)} {first + from}–{last + from} of {of.toLocaleString("en")} {turn(size, last === of - 1)}
+    </span>
+  );
+}
