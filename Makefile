@@ -84,8 +84,8 @@ notebooks: $(INSTALLED) ## Run the notebooks in full and store their outputs (NA
 shipped: $(INSTALLED) ## Train the models and make the records that come with the package (goes on where it was stopped)
 	$(BIN)/python tools/ship.py
 
-runs: $(INSTALLED) ## Start the papers' full runs in the background, or go on with them, and say where they stand (hours)
-	$(BIN)/python tools/long_runs.py $(ARGS)
+runs: ## Start the papers' full runs in the background, or go on with them, and say where they stand (hours)
+	@$(PYTHON) tools/long_runs.py $(ARGS)
 
 page: $(PAGE_INSTALLED) ## Build the page's one file, vrrae_lab/widgets/lab.js, from its modules (needs Node 20 or newer; users need none)
 	cd $(PAGE) && npm run --silent build

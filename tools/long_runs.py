@@ -87,12 +87,15 @@ def start(wanted: str | None) -> None:
         for unfinished in runs_folder().glob("*/runs/*.unfinished"):
             shutil.rmtree(unfinished)  # it could not go on with other code
     clone = beside() / "runs-clone"
+    runs_folder().mkdir(exist_ok=True)
     if not clone.exists():
         subprocess.run(["git", "clone", "-q", str(checkout()), str(clone)], check=True)
     if not any(processes()):
         subprocess.run(["git", "-C", str(clone), "fetch", "-q", "origin"], check=True)
         subprocess.run(["git", "-C", str(clone), "checkout", "-q", "--detach", commit], check=True)
-        subprocess.run(["make", "-C", str(clone), "install"], check=True)
+        print(f"making an environment in {clone}, if there is none", flush=True)
+        with (runs_folder() / "install.log").open("wb") as log:
+            subprocess.run(["make", "-C", str(clone), "install"], check=True, stdout=log, stderr=log)
     named.parent.mkdir(exist_ok=True)
     named.write_text(f"{commit}\n")
     for source in KEPT.glob("*/*.json"):

@@ -125,5 +125,6 @@ def _skeleton(header: dict[str, Any]) -> Autoencoder:
     if header["frozen_basis"] and not is_frozen(model):
         basis = model.bottleneck.basis  # type: ignore[attr-defined]
         matrix = jnp.zeros((arguments["latent_size"], basis.rank))
-        model = eqx.tree_at(lambda m: m.bottleneck.basis, model, FixedBasis(matrix))
+        frozen = FixedBasis(matrix, matrix[:, 0] if basis.centre else None)
+        model = eqx.tree_at(lambda m: m.bottleneck.basis, model, frozen)
     return model

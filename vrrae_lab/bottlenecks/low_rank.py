@@ -19,9 +19,9 @@ class LowRank(eqx.Module):
         check_basis(self.basis)
 
     @classmethod
-    def of_rank(cls, rank: int) -> "LowRank":
+    def of_rank(cls, rank: int, *, centre: bool = False) -> "LowRank":
         """With the basis of each batch. The product U_k α is invariant to rotations of the kept frame."""
-        return cls(BatchBasis(rank, within_block=False))
+        return cls(BatchBasis(rank, within_block=False, centre=centre))
 
     def on_basis(self, basis: FixedBasis) -> "LowRank":
         """This bottleneck on a fixed basis."""
@@ -29,13 +29,13 @@ class LowRank(eqx.Module):
 
     def __call__(self, latents: Float[Array, "batch latent_size"], *, key: Key[Array, ""]) -> Draw:
         basis, coefficients = self.basis.project(latents)
-        return Draw(PointMass(coefficients), coefficients @ basis.T)
+        return Draw(PointMass(coefficients), _plus(coefficients @ basis.T, self.basis.offset_of(latents)))
 
     def encode(self, latents: Float[Array, "batch latent_size"]) -> PointMass:
         return PointMass(self.basis.project(latents)[1])
 
     def decode(self, z: Float[Array, "batch rank"]) -> Float[Array, "batch latent_size"]:
-        return z @ self.basis.matrix_for_decoding().T
+        return _plus(z @ self.basis.matrix_for_decoding().T, self.basis.offset_for_decoding())
 
 
 class VariationalLowRank(eqx.Module):
@@ -54,21 +54,24 @@ class VariationalLowRank(eqx.Module):
         rank: int,
         *,
         basis: Basis | None = None,
+        centre: bool = False,
         mean_layer: MeanLayer | None = None,
         key: Key[Array, ""],
     ) -> None:
         """With the basis of each batch and f = I unless others are given; `key` draws the initial weights of g.
 
+        Where no basis is given, `centre` is that of the `BatchBasis`.
+
         Raises:
             ValueError: if `rank` is below 1, or not that of the basis.
         """
-        BatchBasis(rank)  # refuses a bad rank
+        of_each_batch = BatchBasis(rank, centre=centre)  # refuses a bad rank
         check_memory(4 * rank**2, f"a matrix of rank = {rank}")
         if basis is not None:
             check_basis(basis)
         check_mean_layer(mean_layer)
         check_key(key)
-        self.basis = BatchBasis(rank) if basis is None else basis
+        self.basis = of_each_batch if basis is None else basis
         if self.basis.rank != rank:
             raise ValueError(f"rank = {rank}, but the basis has rank {self.basis.rank}: give both the same")
         self.mean_layer = eqx.nn.Identity() if mean_layer is None else mean_layer
@@ -87,13 +90,17 @@ class VariationalLowRank(eqx.Module):
     def __call__(self, latents: Float[Array, "batch latent_size"], *, key: Key[Array, ""]) -> Draw:
         basis, coefficients = self.basis.project(latents)
         posterior = self.posterior(coefficients)
-        return Draw(posterior, posterior.sample(key=key) @ basis.T)
+        return Draw(posterior, _plus(posterior.sample(key=key) @ basis.T, self.basis.offset_of(latents)))
 
     def encode(self, latents: Float[Array, "batch latent_size"]) -> DiagonalGaussian:
         return self.posterior(self.basis.project(latents)[1])
 
     def decode(self, z: Float[Array, "batch rank"]) -> Float[Array, "batch latent_size"]:
-        return z @ self.basis.matrix_for_decoding().T
+        return _plus(z @ self.basis.matrix_for_decoding().T, self.basis.offset_for_decoding())
+
+
+def _plus(low_rank_latents: Array, offset: Array | None) -> Array:
+    return low_rank_latents if offset is None else low_rank_latents + offset
 
 
 def check_basis(basis: Basis) -> None:

@@ -106,50 +106,59 @@ def lorae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder
     return _assemble("lorae", shape, latent_size, LinearStack(latent_size, 1, key=bottleneck_key), key)
 
 
-def rrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
+def rrae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]) -> Autoencoder:
     """Rank reduction autoencoder: the decoder sees the truncated SVD of the batch's latents.
 
     Args:
         shape: (height, width, channels) of one image.
         latent_size: length L of the latent vector.
         rank: singular directions kept, at most `latent_size`.
+        centre: whether the mean of the batch's latents is taken off before the SVD and put back before the decoder;
+            the papers' models do not.
         key: draws the initial weights.
 
     Raises:
         ValueError: if a size is too small or the rank exceeds the latent size.
     """
     _check_rank(rank, latent_size, key)
-    return _assemble("rrae", shape, latent_size, LowRank.of_rank(rank), key, ("rank", rank))
+    return _assemble("rrae", shape, latent_size, LowRank.of_rank(rank, centre=centre), key, *_recipe(rank, centre))
 
 
-def adaptive_rrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
+def adaptive_rrae(
+    shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]
+) -> Autoencoder:
     """RRAE that starts from a large rank, to be trained with `AdaptiveRank` as callback. Args as in `rrae`."""
     _check_rank(rank, latent_size, key)
-    return _assemble("adaptive_rrae", shape, latent_size, LowRank(AdaptiveBasis(rank)), key, ("rank", rank))
+    return _assemble(
+        "adaptive_rrae", shape, latent_size, LowRank(AdaptiveBasis(rank, centre=centre)), key, *_recipe(rank, centre)
+    )
 
 
-def vrrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
+def vrrae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]) -> Autoencoder:
     """Variational rank reduction autoencoder: the SVD coefficients are the mean of a Gaussian. Args as in `rrae`."""
     _check_rank(rank, latent_size, key)
     key, bottleneck_key = jax.random.split(key)
-    return _assemble("vrrae", shape, latent_size, VariationalLowRank(rank, key=bottleneck_key), key, ("rank", rank))
+    bottleneck = VariationalLowRank(rank, centre=centre, key=bottleneck_key)
+    return _assemble("vrrae", shape, latent_size, bottleneck, key, *_recipe(rank, centre))
 
 
-def adaptive_vrrae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
+def adaptive_vrrae(
+    shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]
+) -> Autoencoder:
     """VRRAE that starts from a large rank, to be trained with `AdaptiveRank` as callback. Args as in `rrae`."""
     _check_rank(rank, latent_size, key)
     key, bottleneck_key = jax.random.split(key)
-    bottleneck = VariationalLowRank(rank, basis=AdaptiveBasis(rank), key=bottleneck_key)
-    return _assemble("adaptive_vrrae", shape, latent_size, bottleneck, key, ("rank", rank))
+    bottleneck = VariationalLowRank(rank, basis=AdaptiveBasis(rank, centre=centre), key=bottleneck_key)
+    return _assemble("adaptive_vrrae", shape, latent_size, bottleneck, key, *_recipe(rank, centre))
 
 
-def rrae_vae(shape: Shape, latent_size: int, rank: int, *, key: Key[Array, ""]) -> Autoencoder:
+def rrae_vae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]) -> Autoencoder:
     """VRRAE whose mean is a trained linear map of the SVD coefficients, f(α) (ablation). Args as in `rrae`."""
     _check_rank(rank, latent_size, key)
     key, bottleneck_key = jax.random.split(key)
     mean_layer = eqx.nn.Linear(rank, rank, key=jax.random.fold_in(bottleneck_key, 1))
-    bottleneck = VariationalLowRank(rank, mean_layer=mean_layer, key=bottleneck_key)
-    return _assemble("rrae_vae", shape, latent_size, bottleneck, key, ("rank", rank))
+    bottleneck = VariationalLowRank(rank, centre=centre, mean_layer=mean_layer, key=bottleneck_key)
+    return _assemble("rrae_vae", shape, latent_size, bottleneck, key, *_recipe(rank, centre))
 
 
 CONSTRUCTORS: dict[str, Callable[..., Autoencoder]] = {
@@ -179,7 +188,7 @@ def build(constructor: str, arguments: dict[str, Any], *, key: Key[Array, ""]) -
 
     Args:
         constructor: a key of `CONSTRUCTORS`.
-        arguments: its arguments except the key.
+        arguments: its arguments except the key; those with a default may be left out.
         key: draws the initial weights.
 
     Raises:
@@ -190,9 +199,10 @@ def build(constructor: str, arguments: dict[str, Any], *, key: Key[Array, ""]) -
     check_kind(
         "arguments", arguments, dict, "give the constructor's arguments by name, such as {'shape': data.shape, …}"
     )
-    expected = [name for name in inspect.signature(CONSTRUCTORS[constructor]).parameters if name != "key"]
-    if sorted(expected) != sorted(arguments):
-        raise ValueError(f"{constructor} takes {', '.join(expected)}, not {', '.join(arguments)}")
+    known = {n: p.default for n, p in inspect.signature(CONSTRUCTORS[constructor]).parameters.items() if n != "key"}
+    needed = {name for name, default in known.items() if default is inspect.Parameter.empty}
+    if not needed <= set(arguments) <= set(known):
+        raise ValueError(f"{constructor} takes {', '.join(known)}, not {', '.join(arguments)}")
     return CONSTRUCTORS[constructor](**arguments, key=key)
 
 
@@ -211,7 +221,7 @@ def _assemble(
     latent_size: int,
     bottleneck: Bottleneck,
     key: Key[Array, ""],
-    *others: tuple[str, int],
+    *others: tuple[str, Any],
 ) -> Autoencoder:
     """`others`: names and values of the constructor's further arguments, for the recipe."""
     check_key(key)
@@ -226,6 +236,11 @@ def _assemble(
         shape=shape,
         recipe=Recipe(name, (("shape", shape), ("latent_size", latent_size), *others)),
     )
+
+
+def _recipe(rank: int, centre: bool) -> list[tuple[str, Any]]:
+    """What a recipe says beyond shape and latent size; it is as short as ever for the papers' models."""
+    return [("rank", rank), *([("centre", True)] if centre else [])]
 
 
 def _check_rank(rank: int, latent_size: int, key: Key[Array, ""]) -> None:

@@ -50,9 +50,12 @@ def freeze_basis(model: Autoencoder, x: Images, *, mesh: Mesh | None = None) -> 
     check_images(x, model.shape)
     adaptive = isinstance(bottleneck.basis, AdaptiveBasis)
     rank = int(bottleneck.basis.active) if isinstance(bottleneck.basis, AdaptiveBasis) else bottleneck.basis.rank
-    matrix, _ = _gram(model, x, None if mesh is None else batch_mesh(mesh)).basis(rank)
+    centre = bottleneck.basis.centre
+    gram = _gram(model, x, None if mesh is None else batch_mesh(mesh))
+    matrix, _ = gram.basis(rank, centre=centre)
     dtype = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))[0].dtype
-    frozen = bottleneck.on_basis(FixedBasis(jnp.asarray(matrix, dtype)))
+    offset = jnp.asarray(gram.mean, dtype) if centre else None
+    frozen = bottleneck.on_basis(FixedBasis(jnp.asarray(matrix, dtype), offset))
     recipe = _of_rank(model.recipe, rank) if adaptive and model.recipe else model.recipe
     return Autoencoder(model.encoder, frozen, model.decoder, model.shape, recipe)
 
