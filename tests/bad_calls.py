@@ -152,10 +152,13 @@ def model_rows(*names: str, **more: tuple[Any, list[Bad]]) -> dict[str, Row]:
     return {f"models.constructors.{name}": row(getattr(vl, name), **common) for name in names}
 
 
+FLAG = [Bad(v, TypeError) for v in (None, "yes", 1)]
 RANK = [*NO_WHOLE, Bad(0), Bad(-1), Bad(4), Bad(HUGE)]
 MODELS = {
     **model_rows("ae", "long_ae", "contractive_ae", "avae", "sparse_ae", "vae", "vae_identity", "beta_tcvae", "lorae"),
-    **model_rows("rrae", "vrrae", "rrae_vae", "adaptive_rrae", "adaptive_vrrae", rank=(2, RANK)),
+    **model_rows(
+        *("rrae", "vrrae", "rrae_vae", "adaptive_rrae", "adaptive_vrrae"), rank=(2, RANK), centre=(False, FLAG)
+    ),
     **model_rows("irmae", num_matrices=(2, count(1, Bad(HUGE), Bad(10**6)))),
     "models.constructors.build": row(
         models.build,
@@ -212,15 +215,22 @@ METHOD = [Bad("qr"), Bad(""), Bad(None), Bad(3)]
 BASIS = [Bad(v, TypeError) for v in ("abc", 3, object(), np.eye(3))]
 MATRIX = [*NO_ARRAYS, *(Bad(v, says="shape") for v in (LATENTS[0], LATENTS[None], LATENTS[:, :0]))]
 BOTTLENECKS = {
-    "bottlenecks.bases.BatchBasis": row(bottlenecks.BatchBasis, rank=(2, count()), method=("auto", METHOD)),
+    "bottlenecks.bases.BatchBasis": row(
+        bottlenecks.BatchBasis, rank=(2, count()), method=("auto", METHOD), centre=(False, FLAG)
+    ),
     "BatchBasis.project": row(bottlenecks.BatchBasis(2).project, latents=(LATENTS, [*MATRIX, Bad(LATENTS[:1])])),
     "bottlenecks.bases.AdaptiveBasis": row(
         bottlenecks.AdaptiveBasis,
         rank=(3, count()),
         active=(2, [Bad("3", TypeError), Bad(2.5, TypeError), Bad(0), Bad(4), Bad(-1)]),
         method=("auto", METHOD),
+        centre=(False, FLAG),
     ),
-    "bottlenecks.bases.FixedBasis": row(bottlenecks.FixedBasis, matrix=(LATENTS, [*MATRIX, Bad(LATENTS[:0])])),
+    "bottlenecks.bases.FixedBasis": row(
+        bottlenecks.FixedBasis,
+        matrix=(LATENTS, [*MATRIX, Bad(LATENTS[:0])]),
+        offset=(None, [*NO_ARRAYS[1:], Bad(LATENTS[0, :1]), Bad(LATENTS)]),
+    ),
     "bottlenecks.full_rank.LinearStack": row(
         bottlenecks.LinearStack,
         latent_size=(3, count(1, Bad(HUGE))),
@@ -231,11 +241,12 @@ BOTTLENECKS = {
         bottlenecks.Variational, latent_size=(3, count(1, Bad(HUGE))), mean_layer=(None, BASIS), key=(K, KEY)
     ),
     "bottlenecks.low_rank.LowRank": row(bottlenecks.LowRank, basis=(ADAPTIVE, [*BASIS, Bad(None, TypeError)])),
-    "LowRank.of_rank": row(bottlenecks.LowRank.of_rank, rank=(2, count())),
+    "LowRank.of_rank": row(bottlenecks.LowRank.of_rank, rank=(2, count()), centre=(False, FLAG)),
     "bottlenecks.low_rank.VariationalLowRank": row(
         bottlenecks.VariationalLowRank,
         rank=(3, count(1, Bad(HUGE), Bad(2))),
         basis=(ADAPTIVE, BASIS),
+        centre=(False, FLAG),
         mean_layer=(None, BASIS),
         key=(K, KEY),
     ),

@@ -20,6 +20,7 @@ from vrrae_lab.bottlenecks import (
     VariationalLowRank,
 )
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass
+from vrrae_lab.linalg import subspace_angle
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -350,3 +351,81 @@ def test_rank_below_one_is_refused(getkey, rank):
     for make in (BatchBasis, AdaptiveBasis, LowRank.of_rank, lambda rank: VariationalLowRank(rank, key=getkey())):
         with pytest.raises(ValueError, match=f"rank = {rank}: keep 1"):
             make(rank)
+
+
+# ---- centred
+
+
+def naive_centred(latents, rank):
+    """Low-rank latents by JAX's own SVD, the mean of the batch off before and on after."""
+    mean = latents.mean(axis=0)[None, :]
+    _, _, right = jnp.linalg.svd(latents - mean, full_matrices=False)
+    basis = right[:rank].T
+    basis = basis * jnp.sign(jnp.take_along_axis(basis, jnp.argmax(jnp.abs(basis), axis=0)[None], axis=0))
+    return (latents - mean) @ basis @ basis.T + mean, (latents - mean) @ basis
+
+
+@pytest.mark.parametrize("basis", [BatchBasis(RANK, centre=True), AdaptiveBasis(4, RANK, centre=True)], ids=type)
+def test_centred_bottlenecks_take_the_mean_off_and_put_it_back(x64, getkey, basis):
+    """Value and gradient."""
+    y = jax.random.normal(getkey(), (BATCH, LATENT_SIZE)) + 3
+    weights = jax.random.normal(getkey(), (BATCH, LATENT_SIZE))
+
+    def value(latents):
+        draw = LowRank(basis)(latents, key=jax.random.key(0))
+        return jnp.sum(weights * draw.latents**2) + jnp.sum(jnp.sin(draw.posterior.mean[:, :RANK])), draw
+
+    def naive(latents):
+        low_rank, coefficients = naive_centred(latents, RANK)
+        return jnp.sum(weights * low_rank**2) + jnp.sum(jnp.sin(coefficients)), (low_rank, coefficients)
+
+    (_, draw), gradient = jax.value_and_grad(value, has_aux=True)(y)
+    (_, (low_rank, coefficients)), expected = jax.value_and_grad(naive, has_aux=True)(y)
+    np.testing.assert_allclose(draw.latents, low_rank, atol=1e-10)
+    np.testing.assert_allclose(draw.posterior.mean[:, :RANK], coefficients, atol=1e-10)
+    np.testing.assert_allclose(gradient, expected, atol=1e-8)
+    assert np.abs(draw.posterior.mean.mean(axis=0)).max() < 1e-10
+
+
+def test_centred_variational_low_rank_draws_around_the_mean(latents, getkey):
+    bottleneck, key = VariationalLowRank(RANK, centre=True, key=getkey()), getkey()
+    shifted = latents + 5
+    draw = bottleneck(shifted, key=key)
+    mean = np.asarray(shifted, float).mean(axis=0)
+    basis = naive_basis(np.asarray(shifted, float) - mean, RANK)
+    np.testing.assert_allclose(draw.latents, np.asarray(draw.posterior.sample(key=key)) @ basis.T + mean, atol=1e-4)
+    np.testing.assert_allclose(bottleneck(latents, key=key).posterior.mean, draw.posterior.mean, atol=1e-4)
+
+    frozen = bottleneck.on_basis(FixedBasis(jnp.asarray(basis), jnp.asarray(mean)))
+    np.testing.assert_allclose(frozen(shifted, key=key).latents, draw.latents, atol=1e-4)
+    np.testing.assert_allclose(frozen.encode(shifted[:1]).mean, draw.posterior.mean[:1], atol=1e-4)
+    np.testing.assert_allclose(frozen.decode(jnp.zeros((1, RANK)))[0], mean, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["svd", "gram"])
+def test_centring_is_right_where_the_mean_is_nearly_all(method, getkey):
+    """99.9 % of the squares; taking N·μμᵀ off a Gram matrix in float32 would be wrong by 5e-4 here."""
+    latents = np.asarray(jax.random.normal(getkey(), (64, 20))) * np.linspace(3, 0.3, 20)
+    rest = latents - latents.mean(axis=0)
+    mean = np.array(jax.random.normal(getkey(), (20,)))
+    mean *= np.sqrt(999 * (rest**2).sum() / 64) / np.linalg.norm(mean)
+    y = (rest + mean).astype(np.float32)
+    basis, _ = BatchBasis(RANK, method=method, centre=True).project(jnp.asarray(y))
+    exact = y.astype(float) - y.astype(float).mean(axis=0)
+    assert subspace_angle(np.asarray(basis, float), naive_basis(exact, RANK)) < 5e-5
+
+
+def test_no_gradient_flows_into_a_fixed_offset(latents):
+    basis = FixedBasis(jnp.asarray(naive_basis(latents, RANK)), jnp.ones(LATENT_SIZE))
+
+    def total(basis):
+        return jnp.sum(LowRank(basis)(latents, key=jax.random.key(0)).latents ** 2)
+
+    np.testing.assert_array_equal(jax.grad(total)(basis).offset, 0)
+    assert basis.centre and not FixedBasis(basis.matrix).centre
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_offset_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"offset has shape \(3,\) and the matrix \(5, 2\)"):
+        FixedBasis(jnp.eye(5)[:, :2], jnp.ones(3))

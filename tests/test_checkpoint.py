@@ -75,6 +75,18 @@ def test_model_comes_back_bit_for_bit(constructor: str, frozen: bool, tmp_path: 
     assert models.is_frozen(loaded) == models.is_frozen(model)
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_centred_model_comes_back_with_its_offset(frozen: bool, tmp_path: Path) -> None:
+    with linear_nets():
+        arguments = {"shape": (8, 8, 1), "centre": True} | ARGUMENTS["vrrae"]
+        model = models.build("vrrae", arguments, key=jax.random.key(11))
+        model = freeze_basis(model, X) if frozen else model
+        checkpoint.save(tmp_path / "model.ckpt", model)
+        loaded, _ = checkpoint.load(tmp_path / "model.ckpt")
+    assert_same(loaded, model)
+    assert loaded.bottleneck.basis.centre and loaded.recipe == model.recipe
+
+
 def assert_same(loaded: Autoencoder, model: Autoencoder) -> None:
     assert jax.tree.structure(loaded) == jax.tree.structure(model)
     for found, wanted in zip(jax.tree.leaves(loaded), jax.tree.leaves(model), strict=True):

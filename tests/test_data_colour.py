@@ -392,6 +392,30 @@ def test_face_slice_is_what_the_zip_has(tmp_path: Path) -> None:
         data.load("celeb_a", "test", n=1, size=32, data_dir=tmp_path / "data", manual_dir=tmp_path)
 
 
+def write_half_size_slice(folder: Path) -> None:
+    photographs = {name: jpeg(face(number).resize((89, 109))) for number, name in enumerate(NAMES)}
+    write_faces_zip(folder / "img_align_celeba_subset9_half.zip", photographs)
+    write_lists(folder, NAMES, ATTRIBUTES, PARTITION)
+
+
+@pytest.mark.parametrize("size", [64, 32])
+@pytest.mark.filterwarnings("ignore:celeb_a")
+def test_half_size_faces_are_cropped_as_whole_ones(size: int, tmp_path: Path) -> None:
+    write_half_size_slice(tmp_path)
+    loaded = data.load("celeb_a", n=3, size=size, data_dir=tmp_path / "data", manual_dir=tmp_path)
+    inner = slice(3, -3)
+    for pixels, number in zip(loaded.x, TRAIN[:3], strict=True):
+        expected = expected_pixels(number, size)
+        np.testing.assert_allclose(255 * pixels[inner, inner], expected[inner, inner], atol=6)
+
+
+@pytest.mark.filterwarnings("ignore:celeb_a")
+def test_half_size_faces_are_refused_for_large_images(tmp_path: Path) -> None:
+    write_half_size_slice(tmp_path)
+    with pytest.raises(ValueError, match="half size, 89 by 109 pixels: ask for size=64 or less, not 128"):
+        data.load("celeb_a", n=3, size=128, data_dir=tmp_path / "data", manual_dir=tmp_path)
+
+
 # ---- real data
 
 

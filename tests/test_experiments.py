@@ -18,9 +18,10 @@ from support import TINY_BUMPS, quick_experiments
 
 from vrrae_lab import checkpoint, data, environment, explore, metrics, models, training
 from vrrae_lab.experiments import EXPERIMENTS, Bumps, Mnist, comparison, record, short_run
+from vrrae_lab.experiments.plan import CENTRED
 from vrrae_lab.training import fit
 
-MODELS = ("AE", "VAE", "RRAE", "VRRAE")
+MODELS = ("AE", "VAE", "RRAE", "VRRAE", CENTRED)
 TINY = TINY_BUMPS
 
 
@@ -116,11 +117,12 @@ def test_record_says_what_was_run(finished: Finished) -> None:
 def test_record_holds_every_model_and_seed(finished: Finished) -> None:
     results = by_run(finished.record)
     assert results.keys() == {(model, seed) for model in MODELS for seed in (0, 1)}
-    assert len(finished.record["results"]) == 8
+    assert len(finished.record["results"]) == 10
     for (model, seed), result in results.items():
         assert result["stopped"] == "finished" and result["seconds"] >= 0
         sizes = {"latent_size": 8, "rank": 2} if "RR" in model else {"latent_size": 2}
-        untrained = models.build(model.lower(), {"shape": (16, 16, 1)} | sizes, key=jax.random.key(seed))
+        constructor = model.removesuffix(", centred").lower()
+        untrained = models.build(constructor, {"shape": (16, 16, 1)} | sizes, key=jax.random.key(seed))
         assert result["parameters"] == models.num_parameters(untrained)
         assert result["convergence"]["steps"] == [1, 2, 3]
         assert len(result["convergence"]["curves"]["loss"]) == 3
@@ -192,7 +194,7 @@ def test_progress_is_told_on_request_only(
 
 def test_table_shows_means_and_deviations(finished: Finished) -> None:
     lines = TINY.table(finished.record).splitlines()
-    cells = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in lines[:6]}
+    cells = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in lines[:7]}
     head, results = cells["model"], by_run(finished.record)
     assert [*cells][2:] == list(MODELS)
     for name in MODELS:
@@ -241,7 +243,7 @@ def test_doubts_of_a_record_are_told_in_one_line(
     results = [result | {"commit": change.get("commit", SPOTLESS)} for result in finished.record["results"]]
     traced = finished.record | {"commit": SPOTLESS, "results": results}
     if "results" in change:
-        change = {"results": [old | new for old, new in zip(results, 4 * change["results"], strict=True)]}
+        change = {"results": [old | new for old, new in zip(results, 5 * change["results"], strict=True)]}
     found = record.origin_lines(traced | change)
     assert found == TINY.table(traced | change).splitlines()[-1:] if wanted else found == []
     assert wanted is None or found[0].startswith(f"this record was made {wanted}")
@@ -320,7 +322,7 @@ def test_figures_are_drawn_from_the_checkpoints(finished: Finished) -> None:
 
     planes = drawn["latent_plane"].data
     vrrae, _ = checkpoint.load(finished.folder / "runs" / "vrrae-seed0.ckpt")
-    assert [trace.mode for trace in planes] == ["markers", "lines"] * 4
+    assert [trace.mode for trace in planes] == ["markers", "lines"] * 5
     images = explore.coefficients(vrrae, data.bumps(image_size=16).x)
     diagonal = explore.coefficients(vrrae, data.bumps_diagonal(image_size=16).x)
     for trace, points in ((planes[6], images), (planes[7], diagonal)):
@@ -328,7 +330,7 @@ def test_figures_are_drawn_from_the_checkpoints(finished: Finished) -> None:
 
     assert list(drawn["samples"].layout.yaxis.ticktext) == list(MODELS)
     means, points = drawn["errors"].data
-    assert list(means.x) == list(MODELS) and len(points.y) == 8
+    assert list(means.x) == list(MODELS) and len(points.y) == 10
     assert drawn["errors"].layout.shapes[0].y0 == finished.record["floors"]["nearest training image"]
     assert [trace.name for trace in drawn["training"].data] == list(MODELS)
     wanted = by_run(finished.record)["VAE", 0]["convergence"]["curves"]["loss"]
@@ -339,9 +341,9 @@ def test_figures_are_drawn_from_the_checkpoints(finished: Finished) -> None:
 def test_figures_leave_out_what_diverged(finished: Finished) -> None:
     without_ae = changed(finished, diverged, ("AE", 0), ("AE", 1))
     drawn = TINY.figures(without_ae, finished.folder)
-    assert list(drawn["samples"].layout.yaxis.ticktext) == ["VAE", "RRAE", "VRRAE"]
-    assert len(drawn["latent_plane"].data) == 6
-    assert list(drawn["errors"].data[0].x) == ["VAE", "RRAE", "VRRAE"]
+    assert list(drawn["samples"].layout.yaxis.ticktext) == list(MODELS[1:])
+    assert len(drawn["latent_plane"].data) == 8
+    assert list(drawn["errors"].data[0].x) == list(MODELS[1:])
     assert all(list(trace.x) == [1, 2, 3] for trace in drawn["training"].data)
 
 
@@ -393,8 +395,8 @@ def test_missing_run_is_made_again_to_the_bit(finished: Finished, tmp_path: Path
 def test_seeds_can_be_added(finished: Finished, tmp_path: Path, counted: CountedFit) -> None:
     folder = finished.copy(tmp_path)
     more = dataclasses.replace(TINY, num_seeds=3).run(folder, progress=False)
-    assert counted.calls == 4
-    assert more["seeds"] == [0, 1, 2] and len(more["results"]) == 12
+    assert counted.calls == 5
+    assert more["seeds"] == [0, 1, 2] and len(more["results"]) == 15
     old = by_run(finished.record)
     assert {run: result for run, result in by_run(more).items() if run[1] < 2} == old
 
@@ -462,7 +464,7 @@ def test_interruption_keeps_finished_runs(finished: Finished, tmp_path: Path, co
 
     counted.calls, counted.change = 10, lambda call, result: result
     record = TINY.run(tmp_path, progress=False)
-    assert counted.calls == 10 + 6
+    assert counted.calls == 10 + 8
     for run, result in by_run(record).items():
         assert result["metrics"] == by_run(finished.record)[run]["metrics"]
 
@@ -490,7 +492,7 @@ def test_run_cut_off_in_the_middle_goes_on_from_there(
         steps.clear()
         patch.setattr(training.run.Run, "advance", lambda run, batches: steps.append(run.step) or advance(run, batches))
         record = TINY.run(tmp_path, progress=False)
-    assert steps[0] == 2 and len(steps) == 6 * TINY.num_steps - 2
+    assert steps[0] == 2 and len(steps) == 8 * TINY.num_steps - 2
     assert not list((tmp_path / "runs").glob("*.unfinished"))
     for run, result in by_run(record).items():
         assert result["metrics"] == by_run(finished.record)[run]["metrics"]
@@ -514,9 +516,9 @@ def test_diverged_run_is_recorded_and_not_evaluated(tmp_path: Path, counted: Cou
     assert sick[0]["convergence"]["curves"]["loss"][1] is None
     assert "1 diverged" in one.table(record)
     assert comparison.of_model(record, "VAE", "test_error") == []
-    assert set(comparison.load_models(record, tmp_path, 0)) == {"AE", "RRAE", "VRRAE"}
+    assert set(comparison.load_models(record, tmp_path, 0)) == {*MODELS} - {"VAE"}
     one.run(tmp_path, progress=False)
-    assert counted.calls == 4  # it is not tried again
+    assert counted.calls == 5  # it is not tried again
 
 
 def test_convergence_is_thinned_out_and_measured_at_the_end() -> None:

@@ -112,9 +112,12 @@ def test_record_holds_every_model_with_its_floors_and_settings(name: str, finish
     assert record["experiment"] == name and record["seeds"] == [0]
     assert comparison.model_names(record) == list(study.candidates(train))
     assert record["settings"]["num_steps"] == 4 and record["settings"]["extent"] == "tiny"
+    mean = train.x.mean(axis=0)
     assert record["floors"] == {
+        "constant grey": pytest.approx(metrics.relative_error(test.x, np.full_like(test.x, mean.mean())), rel=1e-4),
+        "mean training image": pytest.approx(metrics.relative_error(test.x, 0 * test.x + mean), rel=1e-4),
         "nearest training image": pytest.approx(metrics.nearest_image_error(test.x, train.x)),
-        "best linear map of rank 2": pytest.approx(metrics.linear_test_error(train.x, test.x, 2)),
+        "PCA of rank 2 on the training images": pytest.approx(metrics.linear_test_error(train.x, test.x, 2)),
     }
     assert "image_size 16 instead of 64" in record["data"]["reductions"]
     assert record["versions"]["jax"] == jax.__version__ and record["device"]["cpu_cores"] >= 1
@@ -223,10 +226,10 @@ def test_sweep_draws_singular_values_and_spreads_against_beta(finished: Any) -> 
     assert run.study.betas[0] == 0
     losses_by_model = {name: options["loss"] for name, options in run.options.items()}
     assert {name: float(loss.beta) for name, loss in losses_by_model.items()} == {
-        f"{model}, beta {beta:g}": pytest.approx(beta) for beta in (0.0, 0.01) for model in ("VAE", "VRRAE")
+        f"{model}, beta {beta:g}": pytest.approx(beta) for beta in (0.0, 0.01) for model in BetaSweep.models
     }
     lines = {trace.name: trace for trace in drawn["singular_values"].data}
-    assert list(lines) == ["VAE, 1", "VAE, 2", "VRRAE, 1", "VRRAE, 2"]
+    assert list(lines) == [f"{model}, {j}" for model in BetaSweep.models for j in (1, 2)]
     wanted = [metric(run.record, f"VRRAE, beta {beta}", "singular_values")[1] for beta in ("0", "0.01")]
     np.testing.assert_allclose(lines["VRRAE, 2"].y, wanted)
     spread = drawn["spread_of_means"].data[0]
@@ -320,7 +323,7 @@ def test_thresholds_are_twice_the_eigenvalues_and_drawn_there(finished: Any) -> 
         place = np.log(1 / 1e-3) / np.log(1.4 / 1e-3)  # of the threshold between the two values of β
         assert [shape.x0 for shape in figure.layout.shapes] == pytest.approx([place] * 2, rel=1e-4)
         curves = {trace.name: trace.y for trace in figure.data}
-        assert list(curves) == [f"{model}, rate {rate}" for model in ("VAE", "VRRAE") for rate in ("0.001", "0.01")]
+        assert list(curves) == [f"{model}, rate {rate}" for model in collapse_map.MODELS for rate in ("0.001", "0.01")]
         assert curves["VRRAE, rate 0.01"][1] == pytest.approx(value)
 
 

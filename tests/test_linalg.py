@@ -542,6 +542,24 @@ def test_gram_basis_of_float32_latents_is_summed_in_float64():
     np.testing.assert_allclose(singular_values, expected_values, rtol=1e-8)
 
 
+def test_centred_gram_basis_is_that_of_two_passes_where_the_mean_is_nearly_all():
+    """99.9 % of the squares."""
+    rng = np.random.default_rng(0)
+    rest = rng.normal(size=(200, 6)) * np.linspace(3, 0.3, 6)
+    rest -= rest.mean(axis=0)
+    mean = rng.normal(size=6)
+    mean *= np.sqrt(999 * (rest**2).sum() / 200) / np.linalg.norm(mean)
+    latents = (rest + mean).astype(np.float32)
+    gram = GramBasis.of(np.split(latents, [50, 120]))
+    basis, singular_values = gram.basis(3, centre=True)
+    exact = latents.astype(float) - latents.astype(float).mean(axis=0)
+    _, expected, right = np.linalg.svd(exact)
+    assert subspace_angle(basis, right[:3].T) < 1e-9
+    np.testing.assert_allclose(singular_values, expected[:3], rtol=1e-9)
+    np.testing.assert_allclose(gram.mean, latents.astype(float).mean(axis=0), rtol=1e-12)
+    assert subspace_angle(gram.basis(1)[0], mean[:, None]) < 0.05  # without centring the mean comes first
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-8, 1.0, 1e6])
 def test_gram_basis_of_latents_that_lack_the_rank_is_orthonormal(scale):
     """Rounding makes some of the eigenvalues that should vanish negative."""

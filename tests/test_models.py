@@ -239,6 +239,19 @@ def test_frozen_basis_is_of_all_the_data_in_whatever_order():
     assert np.abs(freeze_basis(model, x[:100]).bottleneck.basis.matrix - basis.matrix).max() > 1e-3
 
 
+def test_centred_basis_is_frozen_with_the_mean_of_all_the_data():
+    model, x = linear(LowRank.of_rank(RANK, centre=True)), images(520)
+    basis = freeze_basis(model, x).bottleneck.basis
+    latents = np.asarray(x.reshape(len(x), -1), np.float64) @ np.asarray(model.encoder.matrix, np.float64)
+    expected = np.linalg.svd(latents - latents.mean(axis=0))[2][:RANK].T
+    expected *= np.sign(expected[np.abs(expected).argmax(axis=0), np.arange(RANK)])
+    np.testing.assert_allclose(basis.matrix, expected, atol=1e-5)
+    np.testing.assert_allclose(basis.offset, latents.mean(axis=0), atol=1e-6)
+    assert num_parameters(freeze_basis(model, x)) == num_parameters(model)
+    again = freeze_basis(freeze_basis(model, x), x[:100]).bottleneck.basis
+    np.testing.assert_allclose(again.offset, latents[:100].mean(axis=0), atol=1e-6)
+
+
 def test_frozen_model_may_be_frozen_again_on_other_data():
     model, x, other = linear(LOW_RANK["rrae"]), images(40), images(40, seed=5)
     again = freeze_basis(freeze_basis(model, x), other)

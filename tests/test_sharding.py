@@ -58,6 +58,7 @@ def settings(loss, batch_size, callback=None):
 MODELS = {
     "vrrae, latents gathered": (models.vrrae, dict(latent_size=20, rank=3), losses.Variational(0.1), 40),
     "vrrae, Gram matrix": (models.vrrae, dict(latent_size=12, rank=3), losses.PaperVariational(1e-3), 72),
+    "vrrae, centred": (models.vrrae, dict(latent_size=12, rank=3, centre=True), losses.PaperVariational(1e-3), 72),
     "avae": (models.avae, dict(latent_size=4), losses.AggregateMatching(1.0, 0.6, 16), 56),
 }
 
@@ -97,7 +98,7 @@ print(json.dumps(found))
 
 TWO_PROCESSES = """
 from vrrae_lab import Checkpoints
-names = ["vrrae, Gram matrix"]
+names = ["vrrae, Gram matrix", "vrrae, centred"]
 print(json.dumps({name: both(name, checkpoints=Checkpoints(f"{sys.argv[3]}/{name}", every=4)) for name in names}))
 """
 
@@ -114,7 +115,7 @@ def test_a_mesh_gives_the_numbers_of_one_device() -> None:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert len(found) == 4
+    assert len(found) == 5
     for name, differences in found.items():
         assert max(differences.values()) < 1e-10, (name, differences)
 

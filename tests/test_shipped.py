@@ -78,7 +78,7 @@ def test_a_record_says_how_it_was_made(name):
     assert {"settings", "seeds", "versions", "device", "command", "results", "duration_seconds"} <= record.keys()
     names = model_names(record)
     if record["experiment"] in ("bumps", "mnist", "cifar10", "celeba"):
-        assert names == ["AE", "VAE", "RRAE", "VRRAE"]
+        assert names[:4] == ["AE", "VAE", "RRAE", "VRRAE"]
     made = [(r["model"], r["seed"]) for r in record["results"]]
     assert len(names) > 1 and sorted(made) == sorted(itertools.product(names, record["seeds"]))
 

@@ -34,7 +34,11 @@ ONE_THREAD = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
 }
 # Names of tools/ship.py, in the order they are wanted; and where each finds its images beside the checkout.
-QUEUE = ("bumps", "mnist", "batch_size", "bumps_authors_12000")
+QUEUE = (
+    *("bumps", "mnist", "cifar10", "ablations_mnist", "ablations_cifar10", "beta_sweep_mnist", "beta_sweep_cifar10"),
+    *("collapse_map_16", "collapse_map_64", "avae_mnist", "batch_size", "zoo_mnist", "bumps_authors_12000"),
+    "celeba_64",
+)
 IMAGES = {"mnist": "shared/data/mnist", "cifar10": "runs/cifar10_images", "celeba": "shared/data-full/celeba"}
 
 
@@ -86,6 +90,8 @@ def start(wanted: str | None) -> None:
             sys.exit(f"runs of {before} are under way: stop them first (--stop)")
         for unfinished in runs_folder().glob("*/runs/*.unfinished"):
             shutil.rmtree(unfinished)  # it could not go on with other code
+        for done in runs_folder().glob("*/seed*.done"):
+            done.unlink()  # there may be more models than before
     clone = beside() / "runs-clone"
     runs_folder().mkdir(exist_ok=True)
     if not clone.exists():

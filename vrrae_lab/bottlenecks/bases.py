@@ -72,7 +72,7 @@ def _mean(latents: Float[Array, "batch latent_size"]) -> Float[Array, " latent_s
 
 
 def _less(latents: Float[Array, "batch latent_size"], offset: Array | None) -> Float[Array, "batch latent_size"]:
-    return latents if offset is None else latents - offset
+    return latents if offset is None else latents - offset[None, :]
 
 
 def _no_basis_of_its_own() -> ValueError:

@@ -100,7 +100,7 @@ class VariationalLowRank(eqx.Module):
 
 
 def _plus(low_rank_latents: Array, offset: Array | None) -> Array:
-    return low_rank_latents if offset is None else low_rank_latents + offset
+    return low_rank_latents if offset is None else low_rank_latents + offset[None, :]
 
 
 def check_basis(basis: Basis) -> None:

@@ -21,6 +21,8 @@ FILES = (ZIP, ATTRIBUTES_LIST, PARTITION_LIST)
 ZIP_FOLDER = "img_align_celeba"
 SIZES = (160, 128, 64, 32)
 WIDTH, HEIGHT = 178, 218
+HALF = (89, 109)
+LARGEST_OF_HALF = 64  # pixels per side that the photographs at half size suffice for
 PARTITION = MappingProxyType({"train": "0", "validation": "1", "test": "2"})
 
 CELEB_A_ATTRIBUTES: tuple[str, ...] = tuple(
@@ -57,12 +59,25 @@ def decode_celeb_a(paths: Sequence[Path], split: str, size: int, num_images: int
     return decode_images(zip_path, attributes_path, names[:num_images], size)
 
 
-def decode_images(zip_path: Path, attributes_path: Path, names: Sequence[str], size: int) -> Iterator[Decoded]:
-    """Decode the images of these names, in this order; see `decode_celeb_a`."""
+def decode_images(
+    zip_path: Path, attributes_path: Path, names: Sequence[str], size: int, *, half: bool = False
+) -> Iterator[Decoded]:
+    """Decode the images of these names, in this order; see `decode_celeb_a`.
+
+    Args:
+        zip_path: the zip.
+        attributes_path: the list of attributes.
+        names: of the images.
+        size: pixels per side.
+        half: whether the photographs may be at half size, 89 by 109 pixels, where `size` is 64 or less.
+
+    Raises:
+        ValueError: as `decode_celeb_a`.
+    """
     labels = read_attributes(attributes_path, names)
     with open_zip(zip_path) as archive:
         for part in parts(len(names), 3 * size * size, f"decoding {zip_path.name}"):
-            images = np.stack([_decode_jpeg(archive, zip_path, names[number], size) for number in part])
+            images = np.stack([_decode_jpeg(archive, zip_path, names[number], size, half) for number in part])
             yield images, labels[part.start : part.stop]
 
 
@@ -114,13 +129,14 @@ def cropped(photograph: Any, size: int) -> UInt8[np.ndarray, "size size 3"]:
     """The centre of an aligned photograph: all 178 columns and rows 20 to 197 of 218, scaled (bicubic) to `size`.
 
     Args:
-        photograph: a Pillow image of 178 by 218 pixels.
+        photograph: a Pillow image of 178 by 218 pixels, or of 89 by 109.
         size: pixels per side.
     """
     from PIL import Image
 
-    top = (HEIGHT - WIDTH) // 2
-    square = photograph.convert("RGB").resize((size, size), Image.Resampling.BICUBIC, box=(0, top, WIDTH, top + WIDTH))
+    width, height = photograph.size
+    top = (height - width) // 2
+    square = photograph.convert("RGB").resize((size, size), Image.Resampling.BICUBIC, box=(0, top, width, top + width))
     return np.asarray(square)
 
 
@@ -132,13 +148,24 @@ def convert_example(example: Mapping[str, Any], size: int) -> tuple[np.ndarray, 
     return cropped(Image.fromarray(example["image"]), size), np.array(attributes, np.uint8)
 
 
-def _decode_jpeg(archive: zipfile.ZipFile, path: Path, name: str, size: int) -> np.ndarray:
+class _TooSmall(ValueError):
+    """The photographs are whole, but do not suffice for the size asked for."""
+
+
+def _decode_jpeg(archive: zipfile.ZipFile, path: Path, name: str, size: int, half: bool) -> np.ndarray:
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(archive.read(f"{ZIP_FOLDER}/{name}"))) as photograph:
-            if photograph.size != (WIDTH, HEIGHT):
+            if half and photograph.size == HALF and size > LARGEST_OF_HALF:
+                raise _TooSmall(
+                    f"{path} has photographs at half size, {HALF[0]} by {HALF[1]} pixels: ask for "
+                    f"size={LARGEST_OF_HALF} or less, not {size}"
+                )
+            if photograph.size != (WIDTH, HEIGHT) and not (half and photograph.size == HALF):
                 raise ValueError(f"it has {photograph.size} pixels, not {(WIDTH, HEIGHT)}")
             return cropped(photograph, size)
+    except _TooSmall:
+        raise
     except (OSError, *UNREADABLE) as error:
         raise ValueError(f"{path}: {ZIP_FOLDER}/{name} cannot be decoded ({error}): fetch the archive again") from error

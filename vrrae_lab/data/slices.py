@@ -48,7 +48,8 @@ def cifar10_slice(folder: Path, split: str) -> Slice | None:
 def celeb_a_slice(folder: Path, split: str) -> Slice | None:
     """Look for img_align_celeba_subset*.zip, laid out as the published zip, beside the lists of its images.
 
-    The images are those of the partition list that are in the zip.
+    The images are those of the partition list that are in the zip. Where the size asked for is 64 or less they may be
+    at half size, 89 by 109 pixels.
 
     Raises:
         ValueError: if there are several, or the zip or the partition list is damaged.
@@ -64,7 +65,7 @@ def celeb_a_slice(folder: Path, split: str) -> Slice | None:
 
 
 def _first(path: Path, attributes: Path, names: list[str], size: int, num_images: int) -> Iterator[Decoded]:
-    return decode_images(path, attributes, names[:num_images], size)
+    return decode_images(path, attributes, names[:num_images], size, half=True)
 
 
 def _only_one(folder: Path, pattern: str) -> Path | None:

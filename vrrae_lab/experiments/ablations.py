@@ -17,6 +17,7 @@ from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.experiments.record import mean_std
+from vrrae_lab.experiments.scores import with_scores
 from vrrae_lab.experiments.study import Study, closing, model_table, pictures
 from vrrae_lab.losses import PaperVariational
 from vrrae_lab.models import Autoencoder, Images, as_floats, in_batches
@@ -71,7 +72,7 @@ class Ablations(Study):
             title: {name: mean_std(comparison.of_model(record, name, metric)) for name in names}
             for title, metric in columns.items()
         }
-        return "\n".join([model_table(record, extra), "", *closing(record)])
+        return with_scores(model_table(record, extra), record, {}, *closing(record))
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Test errors by seed, and generated images, from the checkpoints in `out`."""

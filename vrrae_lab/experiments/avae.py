@@ -20,6 +20,7 @@ from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.experiments.record import markdown_table, mean_std
+from vrrae_lab.experiments.scores import with_scores
 from vrrae_lab.experiments.study import Study, closing, model_table
 from vrrae_lab.experiments.subjects import Extent, Subject
 from vrrae_lab.gaussian import DiagonalGaussian, Posterior
@@ -172,16 +173,9 @@ class Avae(Study):
             f"beta of AVAE at the end: {beta}; its {facts['num_centres']} kernels have the bandwidth "
             f"{facts['corrected_bandwidth']:.3f}, corrected from {facts['bandwidth']:.3f}"
         )
-        return "\n".join(
-            [
-                model_table(record),
-                "",
-                markdown_table(["model", *SCORES], [*rows, [YARDSTICK, *_cells(yardstick)]]),
-                "",
-                "of test images; scores of images are on pixels, so not comparable to the paper's, on features",
-                *closing(record, remark),
-            ]
-        )
+        pixels = markdown_table(["model", *SCORES], [*rows, [YARDSTICK, *_cells(yardstick)]])
+        lines = ["of test images; scores of images are on pixels, so not comparable to the paper's, on features"]
+        return with_scores(f"{model_table(record)}\n\n{pixels}", record, {}, *lines, *closing(record, remark))
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Images of samples of the prior, and the latents in the plane (AVAE paper, Fig. 1), from the checkpoints."""

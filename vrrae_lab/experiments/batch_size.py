@@ -40,6 +40,7 @@ class BatchSize(Study):
     name: ClassVar[str] = "batch_size"
     description: ClassVar[str] = "VAE and VRRAE at batch sizes 8 to 64, with the papers' loss and with ours"
     checkpoints: ClassVar[bool] = False
+    scored: ClassVar[bool] = False
 
     batch_sizes: tuple[int, ...] = (8, 16, 32, 64)
 

@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 from vrrae_lab import figures
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison
-from vrrae_lab.experiments.plan import Candidate
+from vrrae_lab.experiments.plan import CENTRED, Candidate
+from vrrae_lab.experiments.scores import with_scores
 from vrrae_lab.experiments.study import Study, closing, model_table
 from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.losses import PaperVariational, Variational
@@ -30,7 +31,7 @@ class BetaSweep(Study):
     name: ClassVar[str] = "beta_sweep"
     description: ClassVar[str] = "VAE and VRRAE over a list of beta: errors, collapse, singular values"
     checkpoints: ClassVar[bool] = False
-    models: ClassVar[tuple[str, ...]] = ("VAE", "VRRAE")
+    models: ClassVar[tuple[str, ...]] = ("VAE", "VRRAE", CENTRED)
     loss: ClassVar[type[PaperVariational] | type[Variational]] = PaperVariational
     axis: ClassVar[str] = "β (the papers' loss)"
 
@@ -48,17 +49,16 @@ class BetaSweep(Study):
 
     def candidates(self, train: Dataset) -> dict[str, Candidate]:
         """The models with every β."""
-        sizes = dict(zip(("VAE", "VRRAE"), self.subject.sizes, strict=True))
+        narrow, wide = self.subject.sizes
+        made = {"VAE": ("vae", narrow), "VRRAE": ("vrrae", wide), CENTRED: ("vrrae", wide | {"centre": True})}
         return {
-            _name(model, beta): Candidate(model.lower(), sizes[model], self.loss(beta))
-            for beta in self.betas
-            for model in self.models
+            _name(model, beta): Candidate(*made[model], self.loss(beta)) for beta in self.betas for model in self.models
         }
 
     @staticmethod
     def table(record: Mapping[str, Any]) -> str:
         """One row per model and β, as Markdown: mean ± standard deviation over the seeds."""
-        return "\n".join([model_table(record), "", *closing(record)])
+        return with_scores(model_table(record), record, {}, *closing(record))
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Errors, and the scale of each coefficient, against β; means over the seeds."""
@@ -67,7 +67,7 @@ class BetaSweep(Study):
         scales: dict[str, list[float | None]] = {}
         spreads: dict[str, list[float | None]] = {}
         rank = record["settings"]["rank"]
-        for model in self.models:
+        for model in self._models(record):
             for part in ("train", "test"):
                 errors[f"{model}, {part}"] = [_mean(record, _name(model, b), f"{part}_error") for b in betas]
             for j in _drawn(rank):
@@ -89,6 +89,11 @@ class BetaSweep(Study):
                 logarithmic=True,
             ),
         }
+
+    def _models(self, record: Mapping[str, Any]) -> list[str]:
+        """The models of a record; older ones have no centred one."""
+        first, known = record["settings"]["betas"][0], comparison.model_names(record)
+        return [model for model in self.models if _name(model, first) in known]
 
 
 def _name(model: str, beta: float) -> str:

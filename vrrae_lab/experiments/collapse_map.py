@@ -19,13 +19,13 @@ import plotly.graph_objects as go
 from vrrae_lab import figures
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
-from vrrae_lab.experiments.plan import Candidate
+from vrrae_lab.experiments.plan import CENTRED, Candidate
 from vrrae_lab.experiments.record import markdown_table, mean_std
 from vrrae_lab.experiments.study import Study, closing, falling_cell
 from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.losses import Variational
 
-MODELS = ("VAE", "VRRAE")
+MODELS = ("VAE", "VRRAE", CENTRED)
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class CollapseMap(Study):
     name: ClassVar[str] = "collapse_map"
     description: ClassVar[str] = "where VAE and VRRAE collapse: beta against learning rate, with the linear threshold"
     checkpoints: ClassVar[bool] = False
+    scored: ClassVar[bool] = False
 
     relative_betas: tuple[float, ...] = (1e-3, 1e-2, 0.1, 0.4, 0.8, 1.6)
     learning_rates: tuple[float, ...] = (1e-4, 1e-3, 1e-2)
@@ -64,13 +65,14 @@ class CollapseMap(Study):
         )
 
     def candidates(self, train: Dataset) -> dict[str, Candidate]:
-        """Both models at every point of the grid."""
+        """The models at every point of the grid."""
         narrow, wide = self.subject.sizes
         found = {}
-        for model, arguments in zip(MODELS, (narrow, wide), strict=True):
+        for model, arguments in zip(MODELS, (narrow, wide, wide | {"centre": True}), strict=True):
             for rate in self.learning_rates:
                 for relative, beta in zip(self.relative_betas, self._betas(train), strict=True):
-                    candidate = Candidate(model.lower(), arguments, Variational(beta), learning_rate=rate)
+                    constructor = "vae" if model == "VAE" else "vrrae"
+                    candidate = Candidate(constructor, arguments, Variational(beta), learning_rate=rate)
                     found[_name(model, relative, rate)] = candidate
         return found
 
@@ -92,7 +94,7 @@ class CollapseMap(Study):
         head = ["model", "beta", "of threshold"]
         head += [f"rate {rate:g}: collapsed, test %" for rate in settings["learning_rates"]]
         rows = []
-        for model in MODELS:
+        for model in _models(record):
             for relative, beta in zip(settings["relative_betas"], record["data"]["betas"], strict=True):
                 cells = [_grid_cell(record, _name(model, relative, r)) for r in settings["learning_rates"]]
                 rows.append([model, f"{beta:.3g}", f"{relative:g}", *cells])
@@ -101,7 +103,7 @@ class CollapseMap(Study):
         ends = ", ".join(f"coefficient {j + 1} at beta = {found[j]:.3g}" for j in sorted({0, len(found) - 1}))
         fall = falling_cell(record["results"])
         lines = [f"a linear model loses {ends}", f"the losses still fell by {fall} % in the last tenth of the steps"]
-        verdicts = [_verdict(record, model) for model in MODELS]
+        verdicts = [_verdict(record, model) for model in _models(record)]
         return "\n".join([markdown_table(head, rows), "", *lines, *closing(record, *verdicts)])
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
@@ -118,7 +120,7 @@ class CollapseMap(Study):
                     float(np.mean(found)) if (found := values(record, _name(model, b, rate))) else None
                     for b in settings["relative_betas"]
                 ]
-                for model in MODELS
+                for model in _models(record)
                 for rate in settings["learning_rates"]
             }
             figure = figures.sweep_lines(
@@ -133,6 +135,12 @@ class CollapseMap(Study):
                     figure.add_vline(x=float(place), line={"color": figures.INK, "dash": "dash", "width": 1})
             drawn[key] = figure
         return drawn
+
+
+def _models(record: Mapping[str, Any]) -> list[str]:
+    """The models of a record; older ones have no centred one."""
+    settings, names = record["settings"], comparison.model_names(record)
+    return [m for m in MODELS if _name(m, settings["relative_betas"][0], settings["learning_rates"][0]) in names]
 
 
 def thresholds(record: Mapping[str, Any]) -> list[float]:

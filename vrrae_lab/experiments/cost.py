@@ -48,6 +48,7 @@ class Cost(Study):
     name: ClassVar[str] = "cost"
     description: ClassVar[str] = "time of every model and operations of the SVD layer, against the paper's formula"
     checkpoints: ClassVar[bool] = False
+    scored: ClassVar[bool] = False
 
     rounds: int = 40
     seconds: float = 300.0

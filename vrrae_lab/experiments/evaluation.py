@@ -66,15 +66,19 @@ def generate(
 
 
 def floors(train: data.Dataset, test: data.Dataset, rank: int) -> dict[str, float]:
-    """Test errors, in percent, that a model of rank k should beat: the nearest training image, and a linear map.
+    """Test errors, in percent, that a model of rank k should beat: of answers without a network.
 
-    Of a large set the first images are used, which the name of the floor then says.
+    Always the mean training image, always its mean grey, the nearest training image, and PCA of as many components on
+    the training images. Of a large set the first images are used, which the name of the floor then says.
     """
     num_train, train, test = len(train), bounded(train), bounded(test)
     nearest = "nearest training image" if len(train) == num_train else f"nearest of {len(train):,} training images"
+    mean = train.x.mean(axis=0, dtype=float)
     return {
+        "constant grey": metrics.relative_error(test.x, np.full(test.x.shape, mean.mean())),
+        "mean training image": metrics.relative_error(test.x, np.broadcast_to(mean, test.x.shape)),
         nearest: metrics.nearest_image_error(test.x, train.x),
-        f"best linear map of rank {rank}": metrics.linear_test_error(train.x, test.x, rank),
+        f"PCA of rank {rank} on the training images": metrics.linear_test_error(train.x, test.x, rank),
     }
 
 

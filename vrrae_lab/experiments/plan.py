@@ -12,6 +12,8 @@ from vrrae_lab.losses import Loss, PaperReconstruction, PaperVariational
 from vrrae_lab.models import Autoencoder
 from vrrae_lab.training import Callback
 
+CENTRED = "VRRAE, centred"  # not of the papers: the mean of the batch is taken off before the SVD
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -37,7 +39,7 @@ class Candidate:
 def four_models(
     shape: tuple[int, int, int], latent_size: int, rank: int, vae_beta: float, vrrae_beta: float
 ) -> dict[str, Candidate]:
-    """AE, VAE, RRAE and VRRAE with the papers' losses; the first two have a latent vector of size `rank`."""
+    """AE, VAE, RRAE, VRRAE and its centred form with the papers' losses; the first two have latents of size `rank`."""
     narrow = {"shape": shape, "latent_size": rank}
     wide = {"shape": shape, "latent_size": latent_size, "rank": rank}
     return {
@@ -45,6 +47,7 @@ def four_models(
         "VAE": Candidate("vae", narrow, PaperVariational(vae_beta)),
         "RRAE": Candidate("rrae", wide, PaperReconstruction()),
         "VRRAE": Candidate("vrrae", wide, PaperVariational(vrrae_beta)),
+        CENTRED: Candidate("vrrae", wide | {"centre": True}, PaperVariational(vrrae_beta)),
     }
 
 

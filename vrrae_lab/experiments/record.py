@@ -14,6 +14,7 @@ import numpy as np
 from vrrae_lab.checks import check_at_least, check_kind, check_number, check_path
 from vrrae_lab.environment import CHANGED, COMPUTING, commit, device, versions
 
+COUNTS = ("num_steps", "image_size", "num_train", "num_test")  # also where the default is None
 PACKAGES = (*COMPUTING, "numpy", "scikit-learn")
 
 
@@ -115,7 +116,7 @@ def _check_setting(name: str, value: Any, default: Any) -> None:
         check_number(name, value)
         if not 0 <= value < np.inf:
             raise ValueError(f"{name} = {value}: use a finite number, 0 or more")
-    elif isinstance(default, int) and not isinstance(default, bool) or name == "num_steps":
+    elif isinstance(default, int) and not isinstance(default, bool) or name in COUNTS:
         check_at_least(0 if name == "seed" else 1, name, value)
     elif name in ("data_dir", "manual_dir"):
         check_path(name, value)
@@ -165,6 +166,7 @@ def closing_lines(record: Mapping[str, Any], remark: str = "") -> list[str]:
     seeds = record["seeds"]
     lines = [f"floor: {name} {value:.1f} %" for name, value in record["floors"].items()]
     lines.append(f"seeds {seeds[0]} to {seeds[-1]}" + (f"; {remark}" if remark else ""))
+    lines += [f"images: {record['data']['images']}"] if "images" in record["data"] else []
     reduced = record["data"]["reductions"]
     return lines + ([f"reduced: {', '.join(reduced)}"] if reduced else []) + origin_lines(record)
 

@@ -17,8 +17,11 @@ from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate, Plan
 from vrrae_lab.experiments.record import check_settings, closing_lines, markdown_table, mean_std, settings_of
+from vrrae_lab.experiments.scores import Scoring
 from vrrae_lab.experiments.subjects import Extent, Subject, subject
 from vrrae_lab.models import Autoencoder
+
+SCORED = ("mnist", "cifar10", "celeba")  # image sets with labels that the papers have scores of
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,9 @@ class Study(ABC):
         data: the data set: "bumps", "digits", "mnist", "cifar10" or "celeba".
         extent: which of the subject's settings; see `subjects`.
         num_steps: updates per run; None: the subject's.
+        image_size: pixels per side; likewise.
+        num_train: training images; likewise.
+        num_test: test images; likewise.
         num_seeds: runs per model.
         seed: the first seed.
         data_dir: see `vrrae_lab.data.load`.
@@ -42,10 +48,14 @@ class Study(ABC):
     name: ClassVar[str]
     description: ClassVar[str]
     checkpoints: ClassVar[bool] = True
+    scored: ClassVar[bool] = True
 
     data: str = "bumps"
     extent: Extent = Extent.FULL
     num_steps: int | None = None
+    image_size: int | None = None
+    num_train: int | None = None
+    num_test: int | None = None
     num_seeds: int = field(default=5, compare=False)
     seed: int = field(default=0, compare=False)
     data_dir: str | None = field(default=None, compare=False)
@@ -70,8 +80,15 @@ class Study(ABC):
     @property
     def subject(self) -> Subject:
         """The images and settings."""
-        found = subject(self.data, self.extent)
-        return found if self.num_steps is None else replace(found, num_steps=self.num_steps)
+        asked = {name: getattr(self, name) for name in ("num_steps", "image_size", "num_train", "num_test")}
+        return replace(
+            subject(self.data, self.extent), **{name: value for name, value in asked.items() if value is not None}
+        )
+
+    @property
+    def scoring(self) -> Scoring | None:
+        """How generated images are scored; None where they are not, as those that come without labels."""
+        return Scoring.of(self.extent) if self.scored and self.data in SCORED else None
 
     @property
     def seeds(self) -> range:
@@ -89,6 +106,7 @@ class Study(ABC):
     def settings(self) -> dict[str, Any]:
         """What decides each run, with the subject's numbers in place of its name alone; JSON-ready."""
         settings = settings_of(self) | asdict(self.subject)
+        settings |= {} if self.scoring is None else asdict(self.scoring)
         return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
 
     def reductions(self) -> list[str]:
@@ -123,8 +141,20 @@ class Study(ABC):
 
         Raises:
             DataUnavailableError: if the images are neither on this machine nor to be downloaded.
+            ValueError: if `out` holds runs of other settings, or images to be scored have no labels.
         """
-        return comparison.run(self.plan(), self.seeds, out, progress=progress)
+        train, test = self.images()
+        plan = self.plan_of(train, test)
+        if self.scoring is not None:
+            comparison.check_folder(plan, out)  # before a classifier is trained
+            judge = self.scoring.judge(out, train, test, self.subject.rank, progress)
+
+            def evaluate(model: Autoencoder, key: jax.Array) -> dict[str, Any]:
+                found = self.evaluate(model, train, test, key)
+                return found | judge.evaluate(model, found["test_error"], key)
+
+            plan = replace(plan, evaluate=evaluate, data={**plan.data, "classifier": judge.facts})
+        return comparison.run(plan, self.seeds, out, progress=progress)
 
     def plan(self) -> Plan:
         """The comparison, ready to run.
@@ -141,7 +171,8 @@ class Study(ABC):
         def evaluate(model: Autoencoder, key: jax.Array) -> dict[str, Any]:
             return self.evaluate(model, train, test, key)
 
-        origin = {"train": train.provenance, "test": test.provenance, "reductions": self.reductions()}
+        origin: dict[str, Any] = {"train": train.provenance, "test": test.provenance}
+        origin |= {"images": self._images_in_words(train, test), "reductions": self.reductions()}
         return Plan(
             name=self.name,
             settings=self.settings(),
@@ -155,6 +186,18 @@ class Study(ABC):
             num_steps=own.num_steps,
             checkpoints=self.checkpoints,
         )
+
+    def _images_in_words(self, train: Dataset, test: Dataset) -> str:
+        """How many there are, and of how many."""
+        full = subject(self.data)
+        found = f"{_part(len(train), full.num_train)} training images; "
+        if self.subject.test_from_training:
+            return found + f"{len(test):,} others of the training split to test with"
+        return found + f"{_part(len(test), full.num_test)} test images"
+
+
+def _part(count: int, full: int) -> str:
+    return f"{count:,}" if count == full else f"{count:,} of {full:,}"
 
 
 Columns = Mapping[str, Mapping[str, str]]

@@ -15,6 +15,7 @@ from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.experiments.record import mean_std
+from vrrae_lab.experiments.scores import with_scores
 from vrrae_lab.experiments.study import Study, closing, model_table, pictures
 from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.losses import (
@@ -111,7 +112,7 @@ class Zoo(Study):
             for name in names
         }
         table = model_table(record, {"generation %": generated, "effective rank": ranks})
-        return "\n".join([table, "", *closing(record)])
+        return with_scores(table, record, {}, *closing(record))
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Test errors by seed, generated images and singular values, from the checkpoints in `out`."""
