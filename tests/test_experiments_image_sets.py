@@ -37,7 +37,6 @@ from vrrae_lab.experiments import (
     comparison,
     cost,
     evaluation,
-    image_sets,
     scores,
     shipped_record,
     subjects,
