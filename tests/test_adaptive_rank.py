@@ -139,9 +139,10 @@ def test_finds_the_rank_of_the_data_from_a_larger_start(adapted: tuple[Autoencod
     assert all(event.step % 25 == 0 for event in callback.log)
 
 
-def test_variational_model_finds_it_too() -> None:
+@pytest.mark.parametrize("centre", [False, True])
+def test_variational_model_finds_it_too(centre: bool) -> None:
     with linear_nets():
-        model = models.adaptive_vrrae((8, 8, 1), 8, LARGEST, key=jax.random.key(0))
+        model = models.adaptive_vrrae((8, 8, 1), 8, LARGEST, centre=centre, key=jax.random.key(0))
     callback = AdaptiveRank(25, patience=3, good_enough=1.5)  # rank 2 leaves more than 6
     trained, _ = train(model, callback, loss=losses.Variational(0.05), num_steps=700)
     assert int(trained.bottleneck.basis.active) == TRUE_RANK and callback.settled
@@ -166,15 +167,19 @@ def test_frozen_model_has_the_rank_that_was_reached(adapted: tuple[Autoencoder, 
                 np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize("centre", [False, True])
 @pytest.mark.parametrize("name", ["adaptive_vrrae", "rrae_vae"])
-def test_frozen_variational_model_is_the_same_function(name: str) -> None:
+def test_frozen_variational_model_is_the_same_function(name: str, centre: bool) -> None:
     with linear_nets():
-        model = models.build(name, {"shape": (8, 8, 1), "latent_size": 8, "rank": 4}, key=jax.random.key(0))
+        sizes = {"shape": (8, 8, 1), "latent_size": 8, "rank": 4, "centre": centre}
+        model = models.build(name, sizes, key=jax.random.key(0))
     model = with_rank(model, 2) if name == "adaptive_vrrae" else model
     rank, x = (2 if name == "adaptive_vrrae" else 4), images()
-    expected, found = model.encode(x), freeze_basis(model, x).encode(x)
+    frozen = freeze_basis(model, x)
+    expected, found = model.encode(x), frozen.encode(x)
     np.testing.assert_allclose(found.mean, expected.mean[:, :rank], atol=1e-4)
     np.testing.assert_allclose(found.log_variance, expected.log_variance[:, :rank], atol=1e-4)
+    assert frozen.bottleneck.basis.centre == centre
 
 
 @pytest.mark.parametrize("seconds_between_reports", [0.0, 1e9])

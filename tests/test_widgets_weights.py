@@ -31,11 +31,11 @@ def some_images(count, shape):
     return np.random.default_rng(0).random((count, *shape), np.float32)
 
 
-def family_member(constructor, key, shape=SHAPE, latent_size=11, rank=3):
+def family_member(constructor, key, shape=SHAPE, latent_size=11, rank=3, **centre):
     """A frozen model of weights as large as those of a trained one: fresh ones make images of nearly one colour."""
     sizes = {"shape": shape, "latent_size": latent_size, "rank": rank, "num_matrices": 2}
     names = inspect.signature(CONSTRUCTORS[constructor]).parameters
-    model = build(constructor, {name: sizes[name] for name in names if name != "key"}, key=key)
+    model = build(constructor, {name: sizes[name] for name in names if name in sizes} | centre, key=key)
     model = Autoencoder(model.encoder, model.bottleneck, model.decoder, model.shape)  # alike ones are compiled once
     return freeze_basis(jax.tree.map(_larger, model), some_images(16, shape))
 
@@ -93,6 +93,11 @@ def test_the_page_computes_what_the_library_does(tmp_path, getkey):
     models["MNIST"] = family_member("vrrae", key, (28, 28, 1), latent_size=100, rank=16)
     models["CIFAR-10"] = family_member("vae", key, (32, 32, 3), latent_size=40)
     models["the smallest images"] = family_member("rrae", key, (4, 5, 2), latent_size=1, rank=1)
+    for name in ("rrae", "vrrae"):
+        models[f"{name}, centred"] = family_member(name, key, centre=True)
+        assert (
+            np.abs(models[f"{name}, centred"].bottleneck.basis.offset).max() > 0.1
+        )  # it is not too small to be missed
     models["dense"], models["dense RRAE"] = dense(Identity(), key), dense(LowRank.of_rank(2), key)
     images = {name: some_images(2, model.shape) for name, model in models.items()}
     for name, data in {"digits_vrrae": vl.data.digits(), "bumps_vae": vl.data.bumps(image_size=32)}.items():
@@ -161,12 +166,12 @@ def test_what_the_page_has_no_layer_for_is_named(getkey, make, what):
 class Moved(FixedBasis):
     """A basis with a number that no layer takes."""
 
-    middle: jax.Array
+    middle: jax.Array | None = None
 
 
 def test_a_model_with_an_array_that_is_left_over_is_refused(getkey):
     model = family_member("rrae", getkey())
-    moved = Moved(model.bottleneck.basis.matrix, jnp.zeros(11))
+    moved = Moved(model.bottleneck.basis.matrix, middle=jnp.zeros(11))
     model = eqx.tree_at(lambda m: m.bottleneck.basis, model, moved)
     with pytest.raises(PageCannotRun, match="what bottleneck.basis.middle of the RRAE does"):
         page_model(model, name="RRAE")

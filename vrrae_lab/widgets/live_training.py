@@ -150,14 +150,16 @@ def _posterior(bottleneck: Bottleneck, latents: Array) -> tuple[Posterior, Decod
         return bottleneck.encode(latents), bottleneck.decode
     basis, coefficients = bottleneck.basis.project(latents)
     posterior = PointMass(coefficients) if isinstance(bottleneck, LowRank) else bottleneck.posterior(coefficients)
-    return posterior, lambda z: z @ basis.T
+    offset = bottleneck.basis.offset_of(latents)
+    return posterior, lambda z: z @ basis.T + (0 if offset is None else offset[None])
 
 
 def _with_variable_rank(model: Autoencoder) -> Autoencoder:
     basis = getattr(model.bottleneck, "basis", None)
     if not isinstance(basis, BatchBasis):
         return model
-    return eqx.tree_at(lambda m: m.bottleneck.basis, model, AdaptiveBasis(basis.rank, method=basis.method))
+    variable = AdaptiveBasis(basis.rank, method=basis.method, centre=basis.centre)
+    return eqx.tree_at(lambda m: m.bottleneck.basis, model, variable)
 
 
 @eqx.filter_jit
@@ -165,7 +167,9 @@ def _look(model: Autoencoder, x: Array) -> tuple[Array, Array | None, Array | No
     latents = model.encoder(as_floats(x))
     posterior, decode = _posterior(model.bottleneck, latents)
     basis = getattr(model.bottleneck, "basis", None)
-    values = jnp.linalg.svd(posterior.mean if basis is None else latents, compute_uv=False) / jnp.sqrt(len(x))
+    offset = None if basis is None else basis.offset_of(latents)
+    decomposed = posterior.mean if basis is None else latents - (0 if offset is None else offset[None])
+    values = jnp.linalg.svd(decomposed, compute_uv=False) / jnp.sqrt(len(x))
     kept = jnp.asarray(len(values)) if basis is None else jnp.sum(basis.mask)
     kl = deviation = None
     if isinstance(posterior, DiagonalGaussian):

@@ -82,9 +82,10 @@ def page_model(model: Autoencoder, *, name: str, precision: Precision = "float32
     basis = getattr(bottleneck, "basis", None)
     if isinstance(basis, FixedBasis):
         rank = basis.rank
-        # where latents are centred first, the biases of these two would take the mean off and put it back
-        encoder.append({"op": "linear", "weight": weights.add(basis.matrix, transposed=True)})
-        decoder.insert(0, {"op": "linear", "weight": weights.add(basis.matrix)})
+        off: Layer = {} if basis.offset is None else {"bias": weights.add(-basis.offset @ basis.matrix)}
+        on: Layer = {} if basis.offset is None else {"bias": weights.add(basis.offset)}
+        encoder.append({"op": "linear", "weight": weights.add(basis.matrix, transposed=True)} | off)
+        decoder.insert(0, {"op": "linear", "weight": weights.add(basis.matrix)} | on)
     weights.check_complete()
     spec = {
         "name": name,
