@@ -11,13 +11,13 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Array, Key
 
-from vrrae_lab import linalg
+from vrrae_lab import linalg, papers
 from vrrae_lab.bottlenecks import FixedBasis
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.experiments.record import mean_std
-from vrrae_lab.experiments.scores import with_scores
+from vrrae_lab.experiments.scores import published, with_scores
 from vrrae_lab.experiments.study import Study, closing, model_table, pictures
 from vrrae_lab.losses import PaperVariational
 from vrrae_lab.models import Autoencoder, Images, as_floats, in_batches
@@ -72,7 +72,7 @@ class Ablations(Study):
             title: {name: mean_std(comparison.of_model(record, name, metric)) for name in names}
             for title, metric in columns.items()
         }
-        return with_scores(model_table(record, extra), record, {}, *closing(record))
+        return with_scores(model_table(record, extra), record, published(record, papers.TABLE_3), *closing(record))
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Test errors by seed, and generated images, from the checkpoints in `out`."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import plotly.graph_objects as go
 
-from vrrae_lab import figures
+from vrrae_lab import figures, papers
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison
 from vrrae_lab.experiments.plan import CENTRED, Candidate
@@ -58,7 +58,12 @@ class BetaSweep(Study):
     @staticmethod
     def table(record: Mapping[str, Any]) -> str:
         """One row per model and β, as Markdown: mean ± standard deviation over the seeds."""
-        return with_scores(model_table(record), record, {}, *closing(record))
+        printed = {
+            _name(model, beta): {"generation": number}
+            for model, row in papers.TABLE_A_3_2.get(record["settings"]["data"], {}).items()
+            for beta, number in row.items()
+        }
+        return with_scores(model_table(record), record, printed, *closing(record))
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Errors, and the scale of each coefficient, against β; means over the seeds."""

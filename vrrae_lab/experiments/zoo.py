@@ -9,13 +9,13 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Array, Key
 
-from vrrae_lab import metrics
+from vrrae_lab import metrics, papers
 from vrrae_lab.adaptive_rank import AdaptiveRank
 from vrrae_lab.data import Dataset
 from vrrae_lab.experiments import comparison, evaluation
 from vrrae_lab.experiments.plan import Candidate
 from vrrae_lab.experiments.record import mean_std
-from vrrae_lab.experiments.scores import with_scores
+from vrrae_lab.experiments.scores import published, with_scores
 from vrrae_lab.experiments.study import Study, closing, model_table, pictures
 from vrrae_lab.experiments.subjects import Extent
 from vrrae_lab.losses import (
@@ -112,7 +112,8 @@ class Zoo(Study):
             for name in names
         }
         table = model_table(record, {"generation %": generated, "effective rank": ranks})
-        return with_scores(table, record, {}, *closing(record))
+        printed = published(record, papers.TABLE_2, papers.TABLE_A_4_3)  # which repeats the other
+        return with_scores(table, record, printed, *closing(record))
 
     def figures(self, record: Mapping[str, Any], out: Path) -> dict[str, go.Figure]:
         """Test errors by seed, generated images and singular values, from the checkpoints in `out`."""
