@@ -159,7 +159,7 @@ Published = Mapping[str, Mapping[str, papers.Printed]]
 
 def published(record: Mapping[str, Any], *tables: Mapping[str, Mapping[str, papers.Scores]]) -> Published:
     """What tables of the paper print for the images of a record: nothing for other images."""
-    data = record["settings"]["data"]
+    data = record["settings"].get("data", record["experiment"])  # older records of image sets have no such setting
     return {model: found._asdict() for table in tables for model, found in table.get(data, {}).items()}
 
 

@@ -226,9 +226,10 @@ def check_model(model: Autoencoder, name: str = "model") -> None:
 def num_parameters(model: Autoencoder) -> int:
     """How many numbers are trained; a frozen basis is not counted."""
     check_model(model)
-    arrays = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
     basis = getattr(model.bottleneck, "basis", None)
-    return sum(a.size for a in arrays) - (basis.matrix.size if isinstance(basis, FixedBasis) else 0)
+    trained = eqx.filter(model, eqx.is_inexact_array)
+    frozen = eqx.filter(basis if isinstance(basis, FixedBasis) else None, eqx.is_inexact_array)
+    return sum(a.size for a in jax.tree.leaves(trained)) - sum(a.size for a in jax.tree.leaves(frozen))
 
 
 def check_images(x: Images, shape: Shape) -> None:
