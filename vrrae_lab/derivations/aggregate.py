@@ -4,6 +4,7 @@ $q_h$ is the kernel density of bandwidth $h$ on centres $z_1, \dots, z_m$, and $
 """
 
 import math
+import statistics
 from typing import TYPE_CHECKING
 
 import jax
@@ -75,12 +76,12 @@ def _derive_correction() -> float:
     )
 
 
-def _kl_to_kernels(spread: float, bandwidth: float, count: int, *, key: Key[Array, ""]) -> float:
-    """KL divergence, in nats and two dimensions, of the prior to kernels on `count` draws of that spread."""
+def _kl_to_kernels(spread: float, bandwidth: float, count: int, dimension: int = 2, *, key: Key[Array, ""]) -> float:
+    """KL divergence, in nats, of the prior to kernels on `count` draws of that spread, over as many draws of it."""
     centre_key, query_key = jax.random.split(key)
-    centres = spread * jax.random.normal(centre_key, (count, 2))
-    z = jax.random.normal(query_key, (count, 2))
-    log_prior = -jnp.sum(z**2, axis=1) / 2 - math.log(2 * math.pi)
+    centres = spread * jax.random.normal(centre_key, (count, dimension))
+    z = jax.random.normal(query_key, (count, dimension))
+    log_prior = -jnp.sum(z**2, axis=1) / 2 - dimension * math.log(2 * math.pi) / 2
     return float(jnp.mean(log_prior - density.KernelDensity(centres, bandwidth).log_density(z)))
 
 
@@ -93,12 +94,34 @@ def _unexplained_pairs() -> int:
     return count
 
 
+def _as_in_avae(key: Key[Array, ""]) -> list[Finding]:
+    """What the correction does with as many centres and dimensions as AVAE has."""
+    dimension, count = 10, 5000
+    bandwidth = papers.BANDWIDTHS[dimension, count].bandwidth
+    assert bandwidth is not None
+    corrected = density.corrected_bandwidth(bandwidth)
+    alpha = math.sqrt(1 - corrected**2)
+    pairs = {"before": (1.0, float(bandwidth)), "after": (alpha, corrected), "narrowed": (alpha, float(bandwidth))}
+    # the same draws for all three; of three means a standard error is 0.008 nats, and of the first ratio 0.02
+    kl = {
+        name: statistics.fmean(_kl_to_kernels(*pair, count, dimension, key=k) for k in jax.random.split(key, 3))
+        for name, pair in pairs.items()
+    }
+    what = f"l = {dimension}, m = {count}, h = {bandwidth}: KL of the prior"
+    return [
+        Finding(f"{what} with the correction (nats)", kl["after"], ">", 0.2),
+        Finding(f"{what} with the correction over that without it", kl["after"] / kl["before"], "<", 0.97),
+        Finding(f"{what}, the same ratio", kl["after"] / kl["before"], ">", 0.6),
+        Finding(f"{what} with encodings narrowed alone, over that corrected", kl["narrowed"] / kl["after"], "<", 0.6),
+    ]
+
+
 def check_correction(key: Key[Array, ""]) -> Evidence:
     """Claim 20."""
     bandwidth, count = 0.6, 3000
     corrected = density.corrected_bandwidth(bandwidth)
+    corrected_key, uncorrected_key, avae_key = jax.random.split(key, 3)
     with float64():
-        corrected_key, uncorrected_key = jax.random.split(key)
         kl = _kl_to_kernels(math.sqrt(1 - corrected**2), corrected, count, key=corrected_key)
         kl_before = _kl_to_kernels(1.0, bandwidth, count, key=uncorrected_key)
     # the relative variance of the density at a point, averaged over the prior, is 1/(m h⁴) in two dimensions, and
@@ -117,6 +140,7 @@ def check_correction(key: Key[Array, ""]) -> Evidence:
                 "<",
                 expected / 2,  # 0.021, four standard errors: one is 0.005 by 40 repetitions
             ),
+            *_as_in_avae(avae_key),
         )
     )
 
@@ -215,10 +239,12 @@ CLAIMS: tuple[Claim, ...] = (
         r"Kernels of standard deviation $h$ on $\mathcal{N}(0, I)$ average to $\mathcal{N}(0, (1+h^2) I)$. In units "
         r"smaller by $\alpha$ with $\alpha^2 = 1/(1+h^2)$ they average to the prior: bandwidth $h_c = \alpha h < 1$ on "
         r"encodings of standard deviation $\sqrt{1-h_c^2} = \alpha$.",
-        Verdict.TRUE,
+        Verdict.CONDITIONAL,
         "A kernel density of many points is their distribution convolved with the kernel, so variances add. Scaling "
         "points and kernels together scales the picture. All fifteen pairs of bandwidths printed in AVAE's table agree "
-        "with it within rounding. It is exact for infinitely many centres only.",
+        "with it within rounding. It is exact for infinitely many centres only: with 5,000 in ten dimensions, as in "
+        "that table, it takes the KL divergence of the prior to the kernel density from 0.36 to 0.29 nats; narrowing "
+        "the encodings to α while the bandwidth stays h takes it to 0.12.",
         check_correction,
     ),
     Claim(

@@ -94,13 +94,13 @@ class Drift(NamedTuple):
     """How far a model's batches are from sharing a basis; means over the batches.
 
     Attributes:
-        span: largest angle between the spans of a batch's basis and of the frozen one, in radians.
+        unshared: energy of a batch's own rank-k part outside the span of the frozen basis, as a fraction.
         frame: absolute cosine between a batch's basis vectors and the frozen ones, mean over the vectors.
         error: squared error of the posterior mean in the frozen basis, relative to that in the batch's own.
         turned: the same in the batch's own basis after a random rotation of its kept frame.
     """
 
-    span: float
+    unshared: float
     frame: float
     error: float
     turned: float
@@ -119,11 +119,12 @@ def drift(model: Any, x: np.ndarray, random: np.random.Generator) -> Drift:
 
     figures = []
     for rows in random.permutation(len(x))[: len(x) // BATCH * BATCH].reshape(-1, BATCH):
-        basis = np.asarray(linalg.truncated_svd(jnp.asarray(latents[rows]), RANK).basis)
+        svd = linalg.truncated_svd(jnp.asarray(latents[rows]), RANK)
+        basis, unshared = np.asarray(svd.basis), 1 - linalg.energy_overlap(svd.coefficients @ svd.basis.T, frozen)
         bases = [np.asarray(b, np.float32) for b in (basis, frozen, basis @ rotation)]
         own, in_frozen, turned = (float(error(x[rows], latents[rows], b)) for b in bases)
         cosines = np.abs((basis * frozen).sum(axis=0)).mean()
-        figures.append((linalg.subspace_angle(basis, frozen), cosines, in_frozen / own, turned / own))
+        figures.append((unshared, cosines, in_frozen / own, turned / own))
     return Drift(*np.mean(figures, axis=0).tolist())
 
 
@@ -136,26 +137,24 @@ def check_trained_mean(key: Key[Array, ""]) -> Evidence:
     models = [untrained(model_keys[i // 2], trains) for i, trains in enumerate(trains_f)]
     drifts = [drift(model, x, random) for model in train(models, trains_f, jnp.asarray(x), key)]
     identity, trained = drifts[::2], drifts[1::2]
-    chance = statistics.fmean(
-        [linalg.subspace_angle(*(orthonormal(random, LATENT_SIZE, RANK) for _ in range(2))) for _ in range(20)]
-    )
+    chance = 1 - RANK / LATENT_SIZE  # on average, of spans that have nothing to do with each other
     frames = [statistics.fmean([d.frame for d in group]) for group in (trained, identity)]
     return evidence(
         # a span shared by chance only would make this 1
         Finding(
-            "f = I: angle from a batch's span to the frozen one, over that of random spans",
-            max(d.span for d in identity) / chance,
+            "f = I: energy of a batch outside the frozen span, over that outside a random one",
+            max(d.unshared for d in identity) / chance,
             "<",
-            0.5,
+            0.1,
         ),
-        Finding("f trained: the same", max(d.span for d in trained) / chance, "<", 0.5),
+        Finding("f trained: the same", max(d.unshared for d in trained) / chance, "<", 0.1),
         Finding(
-            "f = I: squared error in the frozen basis over that in the batch's own",
-            max(d.error for d in identity),
+            "f = I: squared error in the frozen basis over that in the batch's own, less 1",
+            max(abs(d.error - 1) for d in identity),
             "<",
-            1.1,
+            0.1,
         ),
-        Finding("f trained: the same", max(d.error for d in trained), "<", 1.1),
+        Finding("f trained: the same", max(abs(d.error - 1) for d in trained), "<", 0.1),
         Finding(
             "f trained less f = I: mean cosine between a batch's basis vectors and the frozen ones",
             frames[0] - frames[1],
@@ -181,7 +180,9 @@ CLAIMS: tuple[Claim, ...] = (
         statement=r"With a trained $f$ the mean is no longer the SVD of $Y$, so the bases of the batches no longer "
         "converge to a common one.",
         verdict=Verdict.FALSE,
-        explanation=r"The batches come to share a span with either $f$, because $Y$ is truncated all the same. Which "
+        explanation=r"The batches come to share a span with either $f$, because $Y$ is truncated all the same: of the "
+        "energy of a batch nearly all lies in the frozen span. (The largest angle between spans says less, as a "
+        "direction that carries nothing decides it.) Which "
         "$f$ drifts less changed from setting to setting in small nets on digits, by factors of up to 6 either way, "
         "and freezing the basis cost neither more than a few percent. What a trained $f$ changes is that "
         r"$U_k f(\alpha)$ depends on the basis vectors one by one; these agreed better than with $f = I$, whose KL "
