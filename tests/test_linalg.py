@@ -628,3 +628,21 @@ def test_energy_overlap_is_not_decided_by_a_dead_direction():
 def test_energy_overlap_of_black_latents_is_refused():
     with pytest.raises(ValueError, match="the latents are all zero: they have no directions"):
         energy_overlap(np.zeros((4, 3)), np.eye(3)[:, :2])
+
+
+def test_second_derivative_is_right_where_singular_values_differ(x64):
+    """Against differences of the gradient."""
+    latents, towards = with_spectrum((5, 9), (2, 1.5, 1.1, 0.7, 0.4)), np.random.default_rng(1).normal(size=(5, 9))
+
+    def loss(latents):
+        svd = truncated_svd(latents, RANK, within_block=False)
+        return jnp.sum(jnp.tanh(svd.coefficients @ svd.basis.T) ** 2)
+
+    @jax.jit
+    def derivatives(latents):
+        return jax.jvp(jax.grad(loss), (latents,), (jnp.asarray(towards),))
+
+    _, found = derivatives(latents)
+    ahead, behind = (derivatives(latents + step * towards)[0] for step in (1e-5, -1e-5))
+    expected = (ahead - behind) / 2e-5
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())

@@ -24,6 +24,15 @@ low-rank product $U_k \alpha$, does not depend on the pairs inside the kept bloc
 **Near ties.** A gap $d = \lambda_j - \lambda_i$ enters as $d / (d^2 + \delta^2)$, where $\delta$ is what rounding does
 to $d$. At a tie across the cut the map itself is discontinuous and all one can ask of a gradient is to be finite.
 
+**Small kept values.** So that the rule stays finite where a kept direction vanishes, $\delta$ has a floor, and below
+$\sigma_k \approx 3 \cdot 10^{-4} \sigma_1$ in float32 ($10^{-8}$ in float64) that floor decides: gradients by
+directions that small are damped. Measured in float32 with a gap of a factor of 3 below the cut, the gradient of
+$\langle G, U_k\alpha \rangle$ is off by 0.005 % at $10^{-3} \sigma_1$, 0.4 % at $3 \cdot 10^{-4}$ and 14 % at
+$10^{-4}$ (24 % where the batch is smaller than the latent space).
+
+**Second derivatives** are those of the rule with JAX's own derivative of the SVD in it, which divides by every gap:
+right where all singular values differ, and wrong or NaN at any tie, kept or dropped, whatever `within_block` is.
+
 **Two ways to decompose.** The rule is the same for both:
 
 - `"svd"`: the platform's SVD (LAPACK's on a CPU). Singular values are right to a rounding error of the *largest* one,
