@@ -40,9 +40,7 @@ export class Host {
   /** Bytes as typed numbers; null where there are none. */
   array<T extends ArrayLike<number>>(name: string, type: new (buffer: ArrayBuffer) => T): T | null {
     const view = this.get<DataView | null>(name);
-    if (!view || view.byteLength === 0) return null;
-    // a copy: what the kernel sent may start at any byte
-    return new type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer);
+    return view?.byteLength ? numbers(view, type) : null;
   }
 
   /** A trait that is read and written: setting the signal's value tells Python, once a frame at most. */
@@ -108,6 +106,11 @@ export class Host {
       // the kernel has died: the page goes on by itself
     }
   }
+}
+
+/** What arrived as bytes; a copy, as it may start at any byte. */
+export function numbers<T extends ArrayLike<number>>(view: DataView, type: new (buffer: ArrayBuffer) => T): T {
+  return new type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer);
 }
 
 function same(a: unknown, b: unknown): boolean {

@@ -3,14 +3,14 @@ import { render } from "preact";
 import { Host, type WidgetModel } from "./host";
 import style from "./style.css";
 import { Failure } from "./parts/Card";
-import { WIDGETS } from "./widgets";
+import * as widgets from "./widgets";
 
 /** Draw the widget that `host` names into `el`; returns what takes it away. */
 function draw(host: Host, el: HTMLElement): () => void {
   const root = document.createElement("div");
   root.className = "vrrae-lab";
   el.append(root);
-  const Widget = WIDGETS[host.get<string>("_widget")];
+  const Widget = widgets[host.get<keyof typeof widgets>("_widget")];
   const content = Widget ? <Widget host={host} /> : <Failure>This page does not know the widget.</Failure>;
   render(
     <>

@@ -1,10 +1,12 @@
 // The state of the lab: what is seen depends on these signals and on nothing else.
-import { batch, computed, effect, signal, untracked, type ReadonlySignal, type Signal } from "@preact/signals";
-import type { Host } from "../host";
+import { batch, computed, effect, signal, untracked } from "@preact/signals";
+import { numbers, type Host } from "../host";
 import { kl, type ModelSpec, type Posterior } from "../model";
 import type { Look } from "../parts/Image";
+import type { Pair } from "../parts/scale";
+import { normal, normals, uniform } from "../parts/random";
 import { still } from "../theme";
-import { inKernel, inPage, numbers, type Runner } from "./runner";
+import { inKernel, inPage } from "./runner";
 
 /** A model as Python sends it; lists are in the model's own order. */
 interface Sent {
@@ -40,7 +42,6 @@ export interface Data {
 }
 
 export type Mode = "posterior" | "prior" | "mixture" | "kernel density";
-type Point = [number, number];
 
 const AWAKE = 0.01; // variance of the means, Burda et al. 2015
 const EASE = 150; // milliseconds
@@ -51,56 +52,40 @@ const STOPS = 9;
 
 /** One model of the lab, and where it is. */
 export class Part {
-  readonly name: string;
-  readonly family: string;
-  readonly size: number;
-  readonly sent: Sent;
-  readonly runner: Runner;
-  readonly means: Float32Array;
-  readonly deviations: Float32Array | null;
+  readonly name = this.sent.name;
+  readonly family = this.sent.family;
+  readonly size = this.sent.rank;
+  readonly runner = this.sent.spec ? inPage(this.sent.spec, this.sent.weights) : inKernel(this.lab.host, this.number);
+  readonly means = numbers(this.sent.means, Float32Array);
+  readonly deviations = this.sent.deviations && numbers(this.sent.deviations, Float32Array);
   /** All coefficients, as Python reads them, and on their way there. */
-  readonly z: Signal<number[]>;
-  readonly shown: Signal<number[]>;
+  readonly z = this.lab.host.trait<number[]>(this.number ? "other_z" : "z");
+  readonly shown = signal(this.z.peek());
   /** How many are decoded. */
-  readonly rank: Signal<number>;
+  readonly rank = this.lab.host.trait<number>(this.number ? "other_rank" : "rank");
   readonly pixels = signal<Float32Array | null>(null);
   /** Of what was drawn or dropped. */
   readonly encoded = signal<Posterior | null>(null);
-  readonly posterior: ReadonlySignal<Posterior | null>;
+  readonly posterior = computed((): Posterior | null => {
+    const i = this.lab.image.value;
+    if (i < 0) return this.encoded.value;
+    return { mean: this.row(this.means, i), deviation: this.deviations && this.row(this.deviations, i) };
+  });
   /** Of this image, in nats. */
-  readonly nats: ReadonlySignal<number | null>;
-  readonly error: ReadonlySignal<number | null>;
+  readonly nats = computed(() => {
+    const { mean, deviation } = this.posterior.value ?? {};
+    return mean && deviation ? kl(mean, deviation).reduce((a, b) => a + b, 0) : null;
+  });
+  readonly error = computed(() => relativeError(this.lab.original.value, this.pixels.value));
 
   constructor(
-    readonly lab: Lab,
+    private readonly lab: Lab,
     readonly number: number,
-    sent: Sent,
-  ) {
-    this.sent = sent;
-    [this.name, this.family, this.size] = [sent.name, sent.family, sent.rank];
-    this.runner = sent.spec ? inPage(sent.spec, sent.weights) : inKernel(lab.host, number);
-    this.means = numbers(sent.means);
-    this.deviations = sent.deviations && numbers(sent.deviations);
-    const prefix = number ? "other_" : "";
-    this.z = lab.host.trait<number[]>(`${prefix}z`);
-    this.rank = lab.host.trait<number>(`${prefix}rank`);
-    this.shown = signal(this.z.peek());
-    this.posterior = computed(() => {
-      const i = lab.image.value;
-      if (i < 0) return this.encoded.value;
-      const row = (all: Float32Array) => all.subarray(i * this.size, (i + 1) * this.size);
-      return { mean: row(this.means), deviation: this.deviations && row(this.deviations) };
-    });
-    this.nats = computed(() => {
-      const posterior = this.posterior.value;
-      return posterior?.deviation ? kl(posterior.mean, posterior.deviation).reduce((a, b) => a + b, 0) : null;
-    });
-    this.error = computed(() => relativeError(lab.original.value, this.pixels.value));
-  }
+    readonly sent: Sent,
+  ) {}
 
-  /** What lies between encoder and decoder. */
-  get way(): { svd: boolean; latentSize: number; sampled: boolean } {
-    return { svd: this.sent.svd, latentSize: this.sent.latentSize, sampled: this.deviations !== null };
+  private row(all: Float32Array, i: number): Float32Array {
+    return all.subarray(i * this.size, (i + 1) * this.size);
   }
 
   awake(j: number): boolean {
@@ -116,15 +101,12 @@ export class Part {
 
   /** Two coefficients of every image. */
   points(across: number, up: number): Float32Array {
-    const count = this.means.length / this.size;
-    return Float32Array.from(
-      { length: 2 * count },
-      (_, i) => this.means[Math.floor(i / 2) * this.size + (i % 2 ? up : across)],
-    );
+    const of = (_: unknown, i: number) => this.means[Math.floor(i / 2) * this.size + (i % 2 ? up : across)];
+    return Float32Array.from({ length: (2 * this.means.length) / this.size }, of);
   }
 
   mean(i: number): number[] {
-    return [...this.means.subarray(i * this.size, (i + 1) * this.size)];
+    return [...this.row(this.means, i)];
   }
 
   /** `count` draws of where `mode` has coefficients, the same for the same `seed`. */
@@ -135,12 +117,9 @@ export class Part {
     if (mode === "prior") return Array.from({ length: count }, prior);
     if (!fitted || mode === "posterior") return [];
     if (mode === "mixture") {
-      const all = numbers(fitted.mixture);
+      const all = numbers(fitted.mixture, Float32Array);
       const rows = all.length / this.size;
-      return Array.from({ length: count }, (_, i) => {
-        const row = (seed * count + i) % rows;
-        return [...all.subarray(row * this.size, (row + 1) * this.size)];
-      });
+      return Array.from({ length: count }, (_, i) => [...this.row(all, (seed * count + i) % rows)]);
     }
     const points = this.means.length / this.size;
     return Array.from({ length: count }, () =>
@@ -151,52 +130,49 @@ export class Part {
 
 /** What was painted on the map, and the coefficients along it. */
 interface Path {
-  points: Point[];
+  points: Pair[];
   rows: number[][];
 }
 
-interface Snapshot {
-  image: number;
-  drawn: Float32Array | null;
-  encoded: (Posterior | null)[];
-  z: number[][];
-  rank: number[];
-  noise: number;
-}
+type Snapshot = ReturnType<Lab["now"]>;
 
 export class Lab {
-  readonly data: Data;
-  readonly count: number;
-  readonly labels: Int32Array | null;
-  readonly parts: Part[];
-  readonly image: Signal<number>;
-  readonly mode: Signal<Mode>;
-  readonly message: Signal<string>;
+  readonly data = this.host.get<Data>("_data");
+  private readonly sent = this.host.get<Sent[]>("_parts");
+  readonly count = this.sent[0].means.byteLength / 4 / this.sent[0].rank;
+  readonly labels = this.data.labels && numbers(this.data.labels, Int32Array);
+  readonly image = this.host.trait<number>("image");
+  readonly mode = this.host.trait<Mode>("mode");
+  readonly message = this.host.trait<string>("message");
   /** Of each model, once Python has fitted them. */
-  readonly fitted: Signal<{ mixture: DataView; bandwidth: number }[]>;
+  readonly fitted = this.host.trait<{ mixture: DataView; bandwidth: number }[]>("_samples");
   /** The number of the model in hand. */
   readonly hand = signal(0);
   readonly drawn = signal<Float32Array | null>(null);
   /** Changes when the pad is to be emptied. */
   readonly sheet = signal(0);
-  readonly original: ReadonlySignal<Float32Array | null>;
+  readonly original = computed(() => (this.image.value < 0 ? this.drawn.value : this.thumbnail(this.image.value)));
   /** What is being moved: a box of the strip. */
   readonly lit = signal<"x" | "svd" | "z" | "noise" | "">("");
   /** Whether it is one coefficient. */
   readonly single = signal(false);
   /** The coefficient that was moved last. */
-  readonly active = signal(0);
+  readonly active = signal(this.sent[0].order[0]);
   readonly noise = signal(0);
   readonly seed = signal(0);
   readonly playing = signal(false);
   readonly past = signal<Snapshot[]>([]);
+  readonly parts = this.sent.map((each, i) => new Part(this, i, each));
   /** Ends of a walk, images by number; or a path that was painted, in the coefficients of its axes. */
-  readonly ends = signal<[number, number]>([0, 0]);
+  readonly ends = signal<Pair>([0, Math.max(0, this.labels?.findIndex((l, _, all) => l !== all[0]) ?? this.count - 1)]);
   readonly path = signal<Path | null>(null);
   /** Of each model; none while an image is what is shown. */
-  readonly samples: ReadonlySignal<number[][][]>;
-  private readonly images: Uint8Array | Uint16Array;
-  private readonly start: Snapshot;
+  readonly samples = computed(() => {
+    const [mode, seed] = [this.mode.value, this.seed.value];
+    return mode === "posterior" ? [] : this.parts.map((part) => part.samples(mode, seed, NUM_SAMPLES));
+  });
+  private readonly images = this.unpacked();
+  private readonly start = this.now();
   private readonly undoes: (() => void)[] = [];
   private step = "";
   private awaited = false;
@@ -204,28 +180,6 @@ export class Lab {
   private who: "finger" | "button" | "" = "";
 
   constructor(readonly host: Host) {
-    this.data = host.get<Data>("_data");
-    const { images, shape, labels } = this.data;
-    const size = shape[0] * shape[1] * shape[2];
-    this.image = host.trait<number>("image");
-    this.mode = host.trait<Mode>("mode");
-    this.message = host.trait<string>("message");
-    this.fitted = host.trait("_samples");
-    const sent = host.get<Sent[]>("_parts");
-    this.count = sent[0].means.byteLength / 4 / sent[0].rank;
-    const bytes = images.buffer.slice(images.byteOffset, images.byteOffset + images.byteLength) as ArrayBuffer;
-    this.images = images.byteLength > this.count * size ? new Uint16Array(bytes) : new Uint8Array(bytes);
-    this.labels = labels && new Int32Array(numbers(labels).buffer);
-    this.original = computed(() => (this.image.value < 0 ? this.drawn.value : this.thumbnail(this.image.value)));
-    this.parts = sent.map((each, i) => new Part(this, i, each));
-    this.active.value = sent[0].order[0];
-    const other = this.labels?.findIndex((label) => label !== this.labels![0]) ?? this.count - 1;
-    this.ends.value = [0, Math.max(0, other)];
-    this.start = this.now();
-    this.samples = computed(() => {
-      const [mode, seed] = [this.mode.value, this.seed.value];
-      return mode === "posterior" ? [] : this.parts.map((part) => part.samples(mode, seed, NUM_SAMPLES));
-    });
     for (const part of this.parts) {
       this.undoes.push(effect(() => this.go(part, part.z.value)));
       this.undoes.push(
@@ -256,6 +210,13 @@ export class Lab {
     this.undoes.forEach((undo) => undo());
   }
 
+  /** One byte a number, or two. */
+  private unpacked(): Uint8Array | Uint16Array {
+    const { images, shape } = this.data;
+    const small = images.byteLength === this.count * shape[0] * shape[1] * shape[2];
+    return small ? numbers(images, Uint8Array) : numbers(images, Uint16Array);
+  }
+
   /** An image of the data. */
   thumbnail(i: number): Float32Array {
     const [low, high] = this.data.look.limits;
@@ -269,8 +230,8 @@ export class Lab {
     return this.labels ? `image ${i}, a ${this.data.classes[this.labels[i]]}` : `image ${i}`;
   }
 
-  /** Move some coefficients of the model in hand; all moves of one `step` in a row are undone together. */
-  move(changes: [coefficient: number, value: number][], step: string): void {
+  /** Move some coefficients, by number, of the model in hand; all moves of one `step` in a row are undone together. */
+  move(changes: Pair[], step: string): void {
     const part = this.parts[this.hand.peek()];
     this.by("finger", step, "z", () => {
       const z = part.z.peek().slice();
@@ -314,7 +275,7 @@ export class Lab {
       for (const part of this.parts) {
         const s = part.posterior.peek()?.deviation;
         if (!s) continue;
-        const [before, after] = [this.seed.peek(), seed].map((each) => draws(each, part.size));
+        const [before, after] = [this.seed.peek(), seed].map((each) => normals(part.size, each + 1));
         part.z.value = part.z.peek().map((v, j) => v + s[j] * (much * after[j] - this.noise.peek() * before[j]));
       }
       [this.noise.value, this.seed.value] = [much, seed];
@@ -324,10 +285,7 @@ export class Lab {
   /** Draw samples, and show the first; of a density that is to be fitted first, when it has been. */
   draw(mode: Mode): void {
     this.awaited = true;
-    batch(() => {
-      this.mode.value = mode;
-      this.seed.value++;
-    });
+    batch(() => ([this.mode.value, this.seed.value] = [mode, this.seed.peek() + 1]));
   }
 
   /** Between the ends of the walk, `t` of the way. */
@@ -344,23 +302,17 @@ export class Lab {
   /** Go `t` of the way. */
   walk(t: number): void {
     const path = this.path.peek();
-    if (!path)
-      return this.set(
-        this.parts.map((part) => this.between(part, t)),
-        "walk",
-        "finger",
-      );
+    const between = () => this.parts.map((part) => this.between(part, t));
+    if (!path) return this.set(between(), "walk", "finger");
     const last = path.rows.length - 1;
     const i = Math.min(last - 1, Math.floor(t * last));
-    const row = path.rows[i].map((v, j) => v + (t * last - i) * (path.rows[i + 1][j] - v));
-    this.move(
-      row.map((value, j) => [j, value]),
-      "walk",
-    );
+    const next = path.rows[i + 1];
+    const changes = path.rows[i].map((v, j): Pair => [j, v + (t * last - i) * (next[j] - v)]);
+    this.move(changes, "walk");
   }
 
   /** Follow a path over the map of two coefficients, the others as they are now. */
-  paint(points: Point[], [across, up]: Point): void {
+  paint(points: Pair[], [across, up]: Pair): void {
     const z = this.parts[this.hand.peek()].z.peek();
     const rows = along(points, STOPS).map(([a, b]) => z.map((v, j) => (j === across ? a : j === up ? b : v)));
     this.path.value = { points, rows };
@@ -399,7 +351,7 @@ export class Lab {
     this.message.value = message;
   }
 
-  private now(): Snapshot {
+  private now() {
     return {
       image: this.image.peek(),
       drawn: this.drawn.peek(),
@@ -487,36 +439,15 @@ export function relativeError(x: ArrayLike<number> | null, decoded: ArrayLike<nu
 }
 
 /** `count` points at equal distances along a painted path, ends included. */
-export function along(path: Point[], count: number): Point[] {
+export function along(path: Pair[], count: number): Pair[] {
   const far = [0];
   for (let i = 1; i < path.length; i++)
     far.push(far[i - 1] + Math.hypot(path[i][0] - path[i - 1][0], path[i][1] - path[i - 1][1]));
   let i = 0;
-  return Array.from({ length: count }, (_, n): Point => {
+  return Array.from({ length: count }, (_, n): Pair => {
     const wanted = (far[far.length - 1] * n) / (count - 1);
     while (i < path.length - 2 && far[i + 1] < wanted) i++;
     const t = (wanted - far[i]) / (far[i + 1] - far[i] || 1);
-    return [0, 1].map((c) => path[i][c] + t * (path[i + 1][c] - path[i][c])) as Point;
+    return [0, 1].map((c) => path[i][c] + t * (path[i + 1][c] - path[i][c])) as Pair;
   });
-}
-
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
-export function uniform(seed: number): () => number {
-  let state = Math.imul(seed, 0x9e3779b9);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** One number of N(0, 1) (Box and Muller). */
-export function normal(random: () => number): number {
-  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-}
-
-function draws(seed: number, count: number): number[] {
-  const random = uniform(seed + 1);
-  return Array.from({ length: count }, () => normal(random));
 }

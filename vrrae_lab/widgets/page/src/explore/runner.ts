@@ -1,5 +1,5 @@
 // Who computes a model: the page itself, or the kernel where the page cannot.
-import type { Host } from "../host";
+import { numbers, type Host } from "../host";
 import { Model, type ModelSpec, type Posterior } from "../model";
 
 export interface Runner {
@@ -43,7 +43,7 @@ export function inKernel(host: Host, number: number): Runner {
       waiting.delete(name);
       send(name, next);
     } else asked.delete(name);
-    done(buffers.map(numbers));
+    done(buffers.map((buffer) => numbers(buffer, Float32Array)));
   });
   return {
     here: false,
@@ -51,9 +51,4 @@ export function inKernel(host: Host, number: number): Runner {
     decode: (z, done, place = "") => ask(`decode ${place}`, z, ([pixels]) => done(pixels)),
     encode: (x, done) => ask("encode", x, ([mean, deviation = null]) => done({ mean, deviation })),
   };
-}
-
-/** What arrived as bytes; a copy, as it may start at any byte. */
-export function numbers(view: DataView): Float32Array {
-  return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer);
 }

@@ -13,17 +13,19 @@ export interface Posterior {
 
 export class Model {
   /** Whether it goes without WebAssembly SIMD, which takes ten times as long. */
-  readonly slow: boolean;
+  readonly slow = !this.kernel;
   private readonly plan = new Plan();
-  private readonly memory: Float32Array;
-  private readonly convolve: Convolve;
   private readonly encoding: Step[] = [];
   private readonly decoding: Step[] = [];
-  private readonly x: Frame;
-  private readonly mean: Frame;
-  private readonly logVariance: Frame | null;
-  private readonly z: Frame;
-  private readonly decoded: Frame;
+  private readonly x = this.plan.frame(this.spec.shape, this.spec.encoder[0]);
+  private readonly coefficients = this.plan.add(this.spec.encoder, this.x, this.encoding);
+  private readonly mean = this.plan.add(this.spec.mean, this.coefficients, this.encoding);
+  private readonly logVariance =
+    this.spec.logVariance && this.plan.add(this.spec.logVariance, this.coefficients, this.encoding);
+  private readonly z = this.plan.frame([1, 1, this.spec.rank], this.spec.decoder[0]);
+  private readonly decoded = this.plan.add(this.spec.decoder, this.z, this.decoding);
+  private readonly memory: Float32Array;
+  private readonly convolve: Convolve;
 
   /** Throws an Error in words if the weights are not finite. */
   static load(spec: ModelSpec, weights: DataView): Model {
@@ -34,22 +36,14 @@ export class Model {
   constructor(
     readonly spec: ModelSpec,
     weights: DataView,
-    kernel: WebAssembly.Module | null,
+    private readonly kernel: WebAssembly.Module | null,
   ) {
-    const { plan, encoding, decoding } = this;
-    this.x = plan.frame(spec.shape, spec.encoder[0]);
-    const coefficients = plan.add(spec.encoder, this.x, encoding);
-    this.mean = plan.add(spec.mean, coefficients, encoding);
-    this.logVariance = spec.logVariance && plan.add(spec.logVariance, coefficients, encoding);
-    this.z = plan.frame([1, 1, spec.rank], spec.decoder[0]);
-    this.decoded = plan.add(spec.decoder, this.z, decoding);
-    this.slow = !kernel;
     if (kernel) {
-      const memory = new WebAssembly.Memory({ initial: Math.ceil((4 * plan.size) / 65_536) });
+      const memory = new WebAssembly.Memory({ initial: Math.ceil((4 * this.plan.size) / 65_536) });
       this.memory = new Float32Array(memory.buffer);
       this.convolve = new WebAssembly.Instance(kernel, { env: { memory } }).exports.convolve as Convolve;
     } else {
-      this.memory = new Float32Array(plan.size);
+      this.memory = new Float32Array(this.plan.size);
       this.convolve = plain(this.memory);
     }
     this.update(weights);

@@ -42,15 +42,18 @@ export interface ModelSpec {
   decoder: Layer[];
 }
 
-/** The array's numbers; what float16 has no number for, infinity, is NaN here. */
+/** The array's numbers. */
 export function read({ shape, dtype, offset }: ArraySpec, weights: DataView): Float32Array {
   const count = shape.reduce((a, b) => a * b, 1);
   const start = weights.byteOffset + offset;
   const bytes = weights.buffer.slice(start, start + count * (dtype === "float16" ? 2 : 4)); // may start at any byte
   if (dtype === "float32") return new Float32Array(bytes);
-  const halves = new Uint16Array(bytes);
-  const bits = new Uint32Array(count);
+  return floats(new Uint16Array(bytes));
+}
+
+/** Halves by their bits; what is infinite there is NaN here. */
+export function floats(halves: Uint16Array): Float32Array {
   // the bits of a half in their places in a float are its value but for the bias of the exponent, 127 − 15
-  for (let i = 0; i < count; i++) bits[i] = ((halves[i] & 0x8000) << 16) | ((halves[i] & 0x7fff) << 13);
+  const bits = Uint32Array.from(halves, (half) => ((half & 0x8000) << 16) | ((half & 0x7fff) << 13));
   return new Float32Array(bits.buffer).map((value, i) => ((halves[i] & 0x7c00) === 0x7c00 ? NaN : value * 2 ** 112));
 }

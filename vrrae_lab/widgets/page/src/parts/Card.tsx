@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
 import type { Host } from "../host";
+import { Button } from "./controls";
 import { savePicture, saveTable, type Row } from "./save";
 
 interface CardProps {
@@ -16,14 +17,18 @@ interface CardProps {
   /** States worth seeing, a button each, and the way back to the first one. */
   presets?: Record<string, () => void>;
   reset?: () => void;
+  /** The one that runs, and what is to be seen. */
+  told?: [name: string, words: string];
   children: ComponentChildren;
 }
 
-export function Card({ host, title, about, actions, table, presets, reset, children }: CardProps) {
+export function Card({ host, title, about, actions, table, presets, reset, told, children }: CardProps) {
   const frame = useRef<HTMLDivElement>(null);
   const message = host.trait<string>("message").value;
   const source = host.get<string>("_source");
-  const saving = (words: string) => ({ class: "save", title: words, "aria-label": words });
+  const save = (is: string, words: string, go: () => void) => (
+    <Button {...{ is, class: "save", title: words, "aria-label": words, onClick: go }} />
+  );
   return (
     <div class="card" ref={frame} role="group" aria-label={title}>
       <div class="head">
@@ -31,14 +36,8 @@ export function Card({ host, title, about, actions, table, presets, reset, child
         <span class="muted">{about}</span>
         <div class="actions">
           {actions}
-          {table && (
-            <button {...saving("Save the numbers as a table (CSV)")} onClick={() => saveTable(table(), title, source)}>
-              CSV
-            </button>
-          )}
-          <button {...saving("Save this card as a PNG")} onClick={() => savePicture(frame.current!, title, source)}>
-            ⤓
-          </button>
+          {table && save("CSV", "Save the numbers as a table (CSV)", () => saveTable(table(), title, source))}
+          {save("⤓", "Save this card as a PNG", () => savePicture(frame.current!, title, source))}
         </div>
       </div>
       {children}
@@ -46,15 +45,10 @@ export function Card({ host, title, about, actions, table, presets, reset, child
         <div class="foot">
           <span>Try this:</span>
           {Object.entries(presets).map(([name, go]) => (
-            <button key={name} onClick={go}>
-              {name}
-            </button>
+            <Button key={name} onClick={go} aria-pressed={told && name === told[0]} is={name} />
           ))}
-          {reset && (
-            <button class="end" onClick={reset}>
-              reset
-            </button>
-          )}
+          {reset && <Button class="end" onClick={reset} is="reset" />}
+          {told && <p>{told[1]}</p>}
         </div>
       )}
       {message && <Message>{message}</Message>}

@@ -11,7 +11,12 @@ export const path = (places: Place[]): string => `M${places.map((p) => p.map((v)
 /** What lies between a line and another. */
 export const band = (there: Place[], back: Place[]): string => `${path([...there, ...back.reverse()])}Z`;
 
-export const paint = (tone: string) => (tone === "none" ? tone : `var(--${tone})`);
+/** A tone as CSS; what is not of the style sheet is itself. */
+export const paint = (tone: string) => (/^(#|none)/.test(tone) ? tone : `var(--${tone})`);
+
+/** An ellipse. */
+export const oval = (rx: number, ry: number) =>
+  `M${-rx} 0a${rx} ${ry} 0 1 0 ${2 * rx} 0a${rx} ${ry} 0 1 0 ${-2 * rx} 0`;
 
 interface MarkProps {
   tone?: string;
@@ -182,7 +187,7 @@ export interface Axis extends AxisLook {
   grid?: boolean;
 }
 
-interface ChartProps extends Omit<PlotProps, "children"> {
+export interface ChartProps extends Omit<PlotProps, "children"> {
   x: Axis;
   y: Axis;
   /** Room around the plane. */

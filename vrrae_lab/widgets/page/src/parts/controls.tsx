@@ -1,7 +1,8 @@
 // What is pressed, chosen and slid outside of charts.
-import type { Signal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
-import { limit, type Pair, short } from "./scale";
+import { type Signal, useSignal } from "@preact/signals";
+import type { ButtonHTMLAttributes, ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { type Pair, short } from "./scale";
 
 interface SliderProps {
   /** "β", "learning rate" */
@@ -28,7 +29,6 @@ export function Slider({ label, bare, value, limits, step, logarithmic, words = 
   const { tone = "ink", disabled, onInput } = props;
   const [to, from] = logarithmic ? [Math.log, Math.exp] : [Number, Number];
   const [low, high] = limits.map(to);
-  const place = limit(to(value), low, high);
   const input = (event: { currentTarget: HTMLInputElement }) => {
     const found = from(Number(event.currentTarget.value));
     const rough = Number(found.toPrecision(2));
@@ -36,7 +36,7 @@ export function Slider({ label, bare, value, limits, step, logarithmic, words = 
     const round = rough === value ? Number(found.toPrecision(3)) : rough;
     onInput(logarithmic ? round : step ? Number(found.toFixed(10)) : found);
   };
-  const filled = `${(100 * (place - low)) / (high - low || 1)}%`;
+  const filled = `${(100 * (to(value) - low)) / (high - low || 1)}%`;
   return (
     <label class="slider" style={{ "--filled": filled, "--accent": `var(--${tone})` }}>
       {!bare && <span>{label}</span>}
@@ -46,7 +46,7 @@ export function Slider({ label, bare, value, limits, step, logarithmic, words = 
         min={low}
         max={high}
         step={step && !logarithmic ? step : (high - low) / PLACES}
-        value={place}
+        value={to(value)}
         disabled={disabled}
         aria-label={label}
         aria-valuetext={words(value)}
@@ -75,15 +75,14 @@ export const Choice = ({ label, value, choices, onChoose }: ChoiceProps) => (
   </select>
 );
 
-interface ToggleProps {
-  of: Signal<boolean>;
-  title?: string;
-  disabled?: boolean;
-  children: ComponentChildren;
-}
+/** `is` is what stands on it. */
+type ButtonProps = Omit<ButtonHTMLAttributes, "is"> & { is: ComponentChildren; key?: string | number };
 
-export const Toggle = ({ of, ...props }: ToggleProps) => (
-  <button {...props} aria-pressed={of.value} onClick={() => (of.value = !of.value)} />
+export const Button = ({ is, ...rest }: ButtonProps) => <button {...rest}>{is}</button>;
+
+/** A button that stays pressed. */
+export const Toggle = ({ of, ...rest }: ButtonProps & { of: Signal<boolean> }) => (
+  <Button {...rest} aria-pressed={of.value} onClick={() => (of.value = !of.value)} />
 );
 
 interface PagerProps {
@@ -111,4 +110,22 @@ export function Pager({ first, size, of, names, from = 0, onTurn }: PagerProps) 
       {turn(-size, first === 0)} {first + from}–{last + from} of {of.toLocaleString("en")} {turn(size, last === of - 1)}
     </span>
   );
+}
+
+/** Shows one frame after the other, in `pause` milliseconds each, from `at` on; from the first where that is the last. */
+export function usePlay(at: number, last: number, show: (frame: number) => void, pause: number) {
+  const playing = useSignal(false);
+  const now = useRef({ last, show });
+  now.current = { last, show };
+  useEffect(() => {
+    if (!playing.value) return;
+    let frame = at >= last ? 0 : at;
+    show(frame);
+    const timer = setInterval(() => {
+      now.current.show(++frame);
+      if (frame >= now.current.last) playing.value = false;
+    }, pause);
+    return () => clearInterval(timer);
+  }, [playing.value]);
+  return { playing: playing.value, toggle: () => (playing.value = !playing.value) };
 }

@@ -26,11 +26,9 @@ export async function savePicture(el: HTMLElement, name: string, source: string)
   copy.querySelectorAll(".save").forEach((button) => button.remove());
   const root = document.createElement("div");
   root.className = "vrrae-lab";
-  const dark = getComputedStyle(el).colorScheme === "dark" || matchMedia("(prefers-color-scheme: dark)").matches;
-  root.setAttribute(
-    "style",
-    `color-scheme:${getComputedStyle(el).colorScheme.includes(" ") ? (dark ? "dark" : "light") : getComputedStyle(el).colorScheme};width:${width}px`,
-  );
+  const schemes = getComputedStyle(el).colorScheme; // "light dark" is whichever the browser has
+  const dark = schemes.includes("light") ? schemes.includes("dark") && prefersDark() : true;
+  root.setAttribute("style", `color-scheme:${dark ? "dark" : "light"};width:${width}px`);
   const sheet = document.createElement("style");
   sheet.textContent = style;
   root.append(sheet, copy);
@@ -52,6 +50,8 @@ export async function savePicture(el: HTMLElement, name: string, source: string)
   context.fillText(source, 8, height + 15);
   canvas.toBlob((blob) => blob && download(blob, `${name}.png`));
 }
+
+const prefersDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
 
 export type Row = Record<string, string | number>;
 

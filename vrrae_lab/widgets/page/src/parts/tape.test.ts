@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Host, type WidgetModel } from "../host";
-import { half, marks, Tape, type RaceInfo } from "./tape";
+import { marks, Tape, type RaceInfo } from "./tape";
 
 const FIELDS: RaceInfo["fields"] = {
   step: [0, "f4", 1],
@@ -88,16 +88,4 @@ describe("a tape", () => {
       { frame: 4, words: "VAE: lamp 1 goes out", lamp: { model: 0, number: 0, out: true } },
     ]);
   });
-});
-
-it("reads half precision", () => {
-  const cases: [number, number][] = [
-    [0x3c00, 1],
-    [0xc000, -2],
-    [0x3555, 0.33325195],
-    [0x0001, 2 ** -24],
-    [0x7bff, 65504],
-  ];
-  for (const [bits, value] of cases) expect(half(bits)).toBeCloseTo(value, 7);
-  expect(half(0x7e00)).toBeNaN();
 });

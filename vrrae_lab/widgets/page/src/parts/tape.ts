@@ -1,6 +1,7 @@
 // Every frame of a race that the page has, one buffer each: what Python sent, or what an exported page carries.
 import { signal } from "@preact/signals";
 import type { Host } from "../host";
+import { floats } from "../model/spec";
 
 /** Place in the bytes of a frame, type, and how many numbers of each model. */
 export type Field = [number, "f4" | "f2" | "u1", number];
@@ -48,13 +49,12 @@ export class Tape {
   /** The numbers of a field in one frame; of one of both models where it has numbers of each. */
   read(frame: number, name: string, model = 0): Float32Array {
     const [offset, type, count] = this.info().fields[name];
-    const view = this.frames[frame];
-    const size = type === "f4" ? 4 : type === "f2" ? 2 : 1;
-    const start = offset + model * count * size;
-    return Float32Array.from({ length: count }, (_, i) => {
-      if (type === "u1") return view.getUint8(start + i);
-      return type === "f4" ? view.getFloat32(start + 4 * i, true) : half(view.getUint16(start + 2 * i, true));
-    });
+    const size = { f4: 4, f2: 2, u1: 1 }[type];
+    const { buffer, byteOffset } = this.frames[frame];
+    const start = byteOffset + offset + model * count * size;
+    const bytes = buffer.slice(start, start + count * size);
+    if (type === "f2") return floats(new Uint16Array(bytes));
+    return type === "f4" ? new Float32Array(bytes) : Float32Array.from(new Uint8Array(bytes));
   }
 
   /** One number of every frame. */
@@ -91,14 +91,6 @@ export class Tape {
     for (let start = 0; start + bytes <= copy.byteLength; start += bytes)
       this.frames.push(new DataView(copy, start, bytes));
   }
-}
-
-/** A float16 by its bits; what is infinite there is NaN here. */
-export function half(bits: number): number {
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  const size = exponent === 31 ? NaN : exponent ? 2 ** (exponent - 25) * (1024 + fraction) : 2 ** -24 * fraction;
-  return bits & 0x8000 ? -size : size;
 }
 
 /** Something that happened between two frames. */

@@ -2,7 +2,8 @@
 import { useMemo } from "preact/hooks";
 import type { Host } from "../host";
 import { Card, Columns, Large, Part } from "../parts/Card";
-import { AxisBelow, AxisLeft, Bar, Curve, path, Plot, Text } from "../parts/chart";
+import { AxisBelow, AxisLeft, Bar, Curve, Dot, path, Plot, Text } from "../parts/chart";
+import { contour } from "../parts/contour";
 import { Slider } from "../parts/controls";
 import { Handle } from "../parts/handle";
 import { Image, type Look } from "../parts/Image";
@@ -22,7 +23,8 @@ const whole = (from: number, to: number, limits: Pair) => {
   return limit(near === from ? from + Math.sign(to - from) : near, ...limits);
 };
 
-export function BandwidthSurface({ host }: { host: Host }) {
+/** The dimension, the number of kernels, and the bandwidth that goes with them. */
+function useBandwidth(host: Host) {
   const size = host.trait<number>("latent_size");
   const count = host.trait<number>("num_centres");
   const surface = useMemo(() => host.array("_surface", Float32Array)!, []);
@@ -34,6 +36,12 @@ export function BandwidthSurface({ host }: { host: Host }) {
     const at = (v: number, [low, high]: Pair) => (Math.log(v / low) / Math.log(high / low)) * (side - 1);
     return Math.exp(between(surface, side, at(l, SIZES), at(m, COUNTS)));
   }, [l, m]);
+  return { surface, side, l, m, h, set };
+}
+
+export function BandwidthSurface({ host }: { host: Host }) {
+  const state = useBandwidth(host);
+  const { l, m, h, set } = state;
   const corrected = h / Math.sqrt(1 + h * h);
   const deviation = Math.sqrt(1 - corrected ** 2);
   const presets = {
@@ -51,7 +59,7 @@ export function BandwidthSurface({ host }: { host: Host }) {
     >
       <Columns widths="3 2">
         <Part title="Bandwidth h for m kernels in l dimensions" hint="drag the mark over the map">
-          <Surface {...{ surface, side, l, m, h, set }} />
+          <Surface {...state} />
         </Part>
         <Part title="What follows from it">
           <Shares {...{ corrected, deviation }} />
@@ -84,31 +92,13 @@ function between(surface: Float32Array, side: number, x: number, y: number): num
   return (1 - v) * row(j) + v * row(j + 1);
 }
 
-interface SurfaceProps {
-  surface: Float32Array;
-  side: number;
-  l: number;
-  m: number;
-  h: number;
-  set: (l: number, m: number) => void;
-}
-
-function Surface({ surface, side, l, m, h, set }: SurfaceProps) {
+function Surface({ surface, side, l, m, h, set }: ReturnType<typeof useBandwidth>) {
   const { cells, look, lines } = useMemo(() => {
     const values = surface.map(Math.exp);
     // the first row of a picture is its top: the most kernels
     const cells = values.map((_, i) => values[(side - 1 - Math.floor(i / side)) * side + (i % side)]);
     const look: Look = { picture: "map", limits: [0, cells.reduce((a, b) => Math.max(a, b))] };
-    // the bandwidth rises with the dimension, so a contour crosses each row once
-    const lines = LEVELS.map((level) => {
-      const run: Pair[] = [];
-      for (let at = 1; at < cells.length; at++)
-        if (at % side && cells[at - 1] < level && cells[at] >= level) {
-          const part = (level - cells[at - 1]) / (cells[at] - cells[at - 1]);
-          run.push([(at % side) - 1 + part, Math.floor(at / side)]);
-        }
-      return { level, run };
-    });
+    const lines = LEVELS.map((level) => ({ level, pieces: contour(cells, side, level) }));
     return { cells, look, lines };
   }, []);
   const tall = HEIGHT - TOP - BELOW;
@@ -138,24 +128,20 @@ function Surface({ surface, side, l, m, h, set }: SurfaceProps) {
         const x = scaleLog(SIZES, [LEFT, LEFT + w]);
         const px = (p: Pair): Pair => [LEFT + (p[0] / (side - 1)) * w, TOP + (p[1] / (side - 1)) * tall];
         const [ml, mm] = [x(l), y(m)];
-        const left = ml > LEFT + 0.7 * w;
+        const beside = ml > LEFT + 0.7 * w ? { x: ml - 14, class: "strong end" } : { x: ml + 14, class: "strong" };
         const said = `h = ${h.toFixed(3)}`;
         const drag = (to: number, of: number) => set(x.invert(to), y.invert(of));
         const key = (n: number, across: boolean) =>
           n ? set(across ? l * 1.05 ** n : l, across ? m : m * 1.05 ** n) : set(10, 1000);
         return (
           <>
-            {lines.map(({ level, run }) => {
-              if (run.length < 2) return null;
-              const [mx, my] = px(run[Math.floor(run.length * 0.4)]);
+            {lines.map(({ level, pieces }) => {
+              if (!pieces.length) return null;
+              const [mx, my] = px(pieces[Math.floor(pieces.length * 0.4)][0]);
               return (
-                <g key={level} pointer-events="none">
-                  <path d={path(run.map(px))} fill="none" stroke={onMap(level)} stroke-opacity={0.6} />
-                  {run.length > side / 3 && (
-                    <text style={{ fill: onMap(level) }} x={mx + 4} y={my - 3}>
-                      {level}
-                    </text>
-                  )}
+                <g key={level}>
+                  <Curve d={pieces.map((piece) => path(piece.map(px))).join("")} tone={onMap(level)} opacity={0.6} />
+                  {pieces.length > side / 2 && <Text x={mx + 4} y={my - 3} tone={onMap(level)} is={level} />}
                 </g>
               );
             })}
@@ -172,16 +158,9 @@ function Surface({ surface, side, l, m, h, set }: SurfaceProps) {
               label="dimension and number of kernels"
               words={`l = ${l}, m = ${words(m)}, ${said}`}
             >
-              <circle class="ring" r={8} fill="var(--vrrae)" stroke="#fff" stroke-width={2.5} />
+              <Dot class="ring" r={8} rim="#fff" width={2.5} />
             </Handle>
-            <text
-              class={left ? "strong end" : "strong"}
-              style={{ fill: onMap(h) }}
-              x={ml + (left ? -14 : 14)}
-              y={mm + (mm < TOP + 30 ? 16 : -6)}
-            >
-              {said}
-            </text>
+            <Text {...beside} y={mm + (mm < TOP + 30 ? 16 : -6)} tone={onMap(h)} is={said} />
           </>
         );
       }}

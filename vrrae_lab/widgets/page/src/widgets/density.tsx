@@ -4,11 +4,12 @@ import { useSignalEffect } from "@preact/signals";
 import type { Host } from "../host";
 import { Card, Columns, Large, Part } from "../parts/Card";
 import { AxisBelow, AxisLeft, Curve, Dot, path, Plot, Text, useWidth } from "../parts/chart";
-import { Slider } from "../parts/controls";
+import { Button, Slider } from "../parts/controls";
 import { dragged, Handle, place, slide } from "../parts/handle";
 import { Image, type Look } from "../parts/Image";
+import { normals } from "../parts/random";
 import { limit, type Pair, scaleLinear, scaleLog, type Scale, short } from "../parts/scale";
-import { densityOn, leaveOneOut, normals, peak, scaleOf } from "./kernels";
+import { densityOn, leaveOneOut, peak, scaleOf } from "./kernels";
 
 type Points = number[][];
 const HEIGHT = 380;
@@ -19,7 +20,8 @@ const CURVE = 60;
 const CELL = 4;
 const PAUSE = 250; // ms without a change before the selectors are asked again
 
-export function Density({ host }: { host: Host }) {
+/** The points as they are moved, the axes that hold them, and the bandwidth. */
+function useDensity(host: Host) {
   const shared = host.trait<Points>("points");
   const bandwidth = host.trait<number>("bandwidth");
   const choices = host.trait<Record<string, number>>("choices");
@@ -54,7 +56,6 @@ export function Density({ host }: { host: Host }) {
     restart(to);
     bandwidth.value = h ?? to.length ** (-1 / (to[0].length + 4)) * scaleOf(to);
   };
-  const dimension = points[0].length;
   const scale = useMemo(() => scaleOf(frame), [frame]);
   const limits: Pair = [scale / 32, 5 * scale];
   const curve = useMemo(() => leaveOneOut(points, limits[1], CURVE), [points, scale]);
@@ -74,6 +75,17 @@ export function Density({ host }: { host: Host }) {
     edit(rest);
     choose(Math.max(0, chosen - 1));
   };
+  const acts = { choose, move, add, remove, show, setBandwidth };
+  const curves = { h, limits, curve, score, best, choices: choices.value };
+  return { ...acts, ...curves, given, points, frame, scale, chosen };
+}
+
+type State = ReturnType<typeof useDensity>;
+
+export function Density({ host }: { host: Host }) {
+  const state = useDensity(host);
+  const { given, points, scale, h, limits, score, best, chosen, choose, add, remove, show, setBandwidth } = state;
+  const dimension = points[0].length;
   const step = (by: number) => choose((chosen + by + points.length) % points.length);
   const View = dimension === 1 ? Line : Plane;
   const presets = {
@@ -91,23 +103,19 @@ export function Density({ host }: { host: Host }) {
     >
       <Columns widths="11 9">
         <Part title="The density" hint="click to add a point, drag one to move it">
-          <View {...{ points, h, frame, scale, chosen, choose, move, add, remove }} />
+          <View {...state} />
           <div class="line">
             <span class="muted">
               point {chosen + 1} of {points.length}, at {points[chosen].map(short).join(", ")}
             </span>
-            <button onClick={() => step(-1)} aria-label="previous point">
-              ‹
-            </button>
-            <button onClick={() => step(1)} aria-label="next point">
-              ›
-            </button>
-            <button onClick={remove}>take it away</button>
-            <button onClick={() => add(points[chosen].map((v) => v + scale / 2))}>add one beside it</button>
+            <Button onClick={() => step(-1)} aria-label="previous point" is="‹" />
+            <Button onClick={() => step(1)} aria-label="next point" is="›" />
+            <Button onClick={remove} is="take it away" />
+            <Button onClick={() => add(points[chosen].map((v) => v + scale / 2))} is="add one beside it" />
           </div>
         </Part>
         <Part title="How well the others predict a point" hint="drag the mark">
-          <Likelihood {...{ curve, limits, h, score, best, setBandwidth }} choices={choices.value} />
+          <Likelihood {...state} />
           <div>
             <Large is={short(score).replace(/^−?\d+\.\d$/, (s) => `${s}0`)} /> nats a point, the kernel on it left out
           </div>
@@ -135,18 +143,6 @@ function outlier(points: Points): number[] {
   return points[0].map((_, c) => mean(c) + (c === 0 ? 8 * scaleOf(points) : 0));
 }
 
-interface ViewProps {
-  points: Points;
-  h: number;
-  frame: Points;
-  scale: number;
-  chosen: number;
-  choose: (i: number) => void;
-  move: (i: number, to: number[]) => void;
-  add: (point: number[]) => void;
-  remove: () => void;
-}
-
 const ends = (points: Points, c: number, margin: number): Pair => {
   const all = points.map((p) => p[c]);
   return [Math.min(...all) - margin, Math.max(...all) + margin];
@@ -164,7 +160,7 @@ const Field = ({ width, add }: { width: number; add: (px: number, py: number) =>
   />
 );
 
-function Line(props: ViewProps) {
+function Line(props: State) {
   const { points, h, frame, scale, add } = props;
   return (
     <Plot height={HEIGHT} label="density of points on a line">
@@ -194,7 +190,7 @@ function Line(props: ViewProps) {
   );
 }
 
-function Plane(props: ViewProps) {
+function Plane(props: State) {
   const { points, h, frame, scale, add } = props;
   const [ref, width] = useWidth<HTMLDivElement>();
   const columns = Math.ceil((width - LEFT) / CELL);
@@ -228,14 +224,20 @@ function Plane(props: ViewProps) {
         <AxisLeft scale={y} name="z₂" at={LEFT} />
         <AxisBelow scale={x} name="z₁" at={FOOT} ticks={7} />
         <Dots {...props} x={x} y={y} />
-        <Text x={width - 8} y={34} class="onmap end" is={`brightest: ${short(look.limits[1])} per unit of area`} />
+        <Text
+          x={width - 8}
+          y={34}
+          class="end"
+          tone="#fff"
+          is={`brightest: ${short(look.limits[1])} per unit of area`}
+        />
       </svg>
     </div>
   );
 }
 
 /** The points, each to be dragged; the chosen one moves by the keys as well. */
-function Dots({ points, scale, chosen, choose, move, remove, x, y }: ViewProps & { x: Scale; y?: Scale }) {
+function Dots({ points, scale, chosen, choose, move, remove, x, y }: State & { x: Scale; y?: Scale }) {
   const at = (p: number[]): Pair => [x(p[0]), y ? y(p[1]) : LINE];
   const to = (i: number, point: number[]) =>
     move(i, y ? [inside(point[0], x), inside(point[1], y)] : [inside(point[0], x)]);
@@ -257,7 +259,7 @@ function Dots({ points, scale, chosen, choose, move, remove, x, y }: ViewProps &
         return (
           <g key={i} class="handle" {...follow} transform={`translate(${px} ${py})`}>
             <circle r={9} fill="transparent" />
-            <circle r={points.length > 300 ? 2 : 3} class="dot" />
+            <Dot r={points.length > 300 ? 2 : 3} tone="#fff" rim="#14181f" width={1} />
           </g>
         );
       })}
@@ -277,17 +279,7 @@ function Dots({ points, scale, chosen, choose, move, remove, x, y }: ViewProps &
 
 const inside = (v: number, axis: Scale) => limit(v, Math.min(...axis.domain()), Math.max(...axis.domain()));
 
-interface LikelihoodProps {
-  curve: Float64Array;
-  limits: Pair;
-  h: number;
-  score: number;
-  best: number;
-  choices: Record<string, number>;
-  setBandwidth: (h: number) => void;
-}
-
-function Likelihood({ curve, limits, h, score, best, choices, setBandwidth }: LikelihoodProps) {
+function Likelihood({ curve, limits, h, score, best, choices, setBandwidth }: State) {
   const high = limits[1];
   const names = Object.entries(choices).sort((a, b) => a[1] - b[1]);
   const top = 24 + 15 * Math.max(6, names.length);

@@ -1,19 +1,18 @@
 // One linked lab: what the decoder draws, its coefficients and spectrum, and a map of two of them.
 import { useComputed, useSignal, type Signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { readPicture } from "../explore/file";
 import { Lab, type Mode, type Part } from "../explore/lab";
 import type { Host } from "../host";
 import { Card, Failure } from "../parts/Card";
-import { Choice, Pager, Slider, Toggle } from "../parts/controls";
-import { Equation, type Stage } from "../parts/Equation";
+import { Button, Choice, Pager, Slider, Toggle } from "../parts/controls";
 import { Image, type Look } from "../parts/Image";
 import { densities, Lobes, type Lobe } from "../parts/Lobes";
 import { Map } from "../parts/Map";
 import { Pad } from "../parts/Pad";
 import type { Pair } from "../parts/scale";
 import { Spectrum } from "../parts/Spectrum";
-import { Strip } from "../parts/Strip";
 
 const PAGE = 16; // lobes
 const REACH = 4;
@@ -114,57 +113,74 @@ function Actions({ lab }: { lab: Lab }) {
   return (
     <>
       {MODES.filter(([mode]) => gaussian || mode !== "prior").map(([mode, words]) => (
-        <button
+        <Button
           key={mode}
           aria-pressed={lab.mode.value === mode}
           title={words}
           disabled={!fitted && (mode === "mixture" || mode === "kernel density")}
           onClick={() => (mode === "posterior" ? lab.pick(Math.max(0, lab.image.value)) : lab.draw(mode))}
-        >
-          {mode}
-        </button>
+          is={mode}
+        />
       ))}
-      <i />
-      <button disabled={lab.past.value.length === 0} title="Back to before the last step" onClick={() => lab.undo()}>
-        undo
-      </button>
-      <Toggle of={lab.playing} title="Swing the coefficient that was moved last, two spreads to each side">
-        play {lab.active.value + 1}
-      </Toggle>
+      <Button
+        disabled={lab.past.value.length === 0}
+        title="Back to before the last step"
+        onClick={() => lab.undo()}
+        is="undo"
+      />
+      <Toggle
+        of={lab.playing}
+        title="Swing the coefficient that was moved last, two spreads to each side"
+        is={`play ${lab.active.value + 1}`}
+      />
     </>
   );
 }
 
-/** The equation strip, of the model in hand. */
+/** A map in a box, dashed where something is drawn, or what goes through it; the box that is being moved lights up. */
+type Stage = [text: string, kind: "" | "box" | "sampled box", lit: boolean, title?: string];
+
+/** What becomes of an image on its way through the model in hand. */
 function Way({ lab }: { lab: Lab }) {
   const part = lab.inHand;
   const [lit, rank, j] = [lab.lit.value, part.rank.value, lab.active.value];
-  const { svd, latentSize, sampled } = part.way;
+  const { svd, latentSize } = part.sent;
   const cut = rank < part.size ? `, ${rank} of ${part.size}` : `, ${part.size} numbers`;
   const value = lab.single.value ? `z${subscript(j + 1)} = ${part.z.value[j].toFixed(2).replace("-", "−")}` : "";
   const moved = lit === "z" || (!svd && lit === "svd");
   const latent = `y${latentSize ? `, ${latentSize} numbers` : ""}`;
-  const drawn = { sampled: true, title: "drawn in training; here you choose it" };
-  const stages: Stage[] = [
-    { text: "x", lit: lit === "x", title: "an image" },
-    { text: "encoder", box: true, lit: lit === "x" },
+  const sampled = part.deviations !== null;
+  const stages: (Stage | false)[] = [
+    ["x", "", lit === "x", "an image"],
+    ["encoder", "box", lit === "x"],
+    svd && [latent, "", false, "the latent vector"],
+    svd && ["SVD: y ≈ U α", "box", lit === "svd", "U holds the singular directions of all latents"],
+    sampled && [svd ? `μ(α), s(α)` : "μ, s", "", false, "the posterior: a mean and a standard deviation each"],
+    sampled
+      ? [
+          value || `z ∼ N(μ, s²)${cut}`,
+          "sampled box",
+          moved || lit === "noise",
+          "drawn in training; here you choose it",
+        ]
+      : [value || `${svd ? "α" : "z"}${cut}`, "box", moved],
+    ["decoder", "box", lit !== ""],
+    ["x̂", "", lit !== "", "what it draws"],
   ];
-  if (svd) stages.push({ text: latent, title: "the latent vector" });
-  if (svd)
-    stages.push({
-      text: "SVD: y ≈ U α",
-      box: true,
-      lit: lit === "svd",
-      title: "U holds the singular directions of all latents",
-    });
-  if (sampled)
-    stages.push(
-      { text: svd ? `μ(α), s(α)` : "μ, s", title: "the posterior: a mean and a standard deviation each" },
-      { text: value || `z ∼ N(μ, s²)${cut}`, lit: moved || lit === "noise", ...drawn },
-    );
-  else stages.push({ text: value || `${svd ? "α" : "z"}${cut}`, box: true, lit: moved });
-  stages.push({ text: "decoder", box: true, lit: lit !== "" }, { text: "x̂", lit: lit !== "", title: "what it draws" });
-  return <Equation stages={stages} family={part.family} />;
+  return (
+    <div class="equation" style={{ "--accent": `var(--${part.family})` }} aria-label="from an image to its decoding">
+      {stages
+        .filter((stage) => stage !== false)
+        .map(([text, kind, lit, title], i) => (
+          <>
+            {i > 0 && <span aria-hidden="true">→</span>}
+            <span class={lit ? `${kind} lit` : kind} title={title}>
+              {text}
+            </span>
+          </>
+        ))}
+    </div>
+  );
 }
 
 const subscript = (number: number) => String(number).replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[Number(d)]);
@@ -174,40 +190,42 @@ function Seen({ lab }: { lab: Lab }) {
   const { parts, data } = lab;
   const two = parts.length > 1;
   const columns = (count: number) => ({ gridTemplateColumns: `repeat(${count}, minmax(0, 1fr))` });
+  const shown = { lab, look: data.look };
   return (
     <div class={two ? "" : "single"}>
       <h4>{two ? "What each decoder draws" : "What the decoder draws"}</h4>
       <div class={two ? "pictures" : "pictures one"} style={columns(parts.length)}>
-        {parts.map((part) => (
-          <figure key={part.number}>
-            <Picture pixels={part.pixels} lab={lab} look={data.look} label={`decoded by the ${part.name}`} />
-            <Caption part={part} named={two} />
-          </figure>
-        ))}
+        {parts.map((part) => {
+          const caption = <Caption part={part} named={two} />;
+          return <Picture {...shown} pixels={part.pixels} label={`decoded by the ${part.name}`} caption={caption} />;
+        })}
       </div>
       <div class="pictures" style={columns(parts.length + 1)}>
-        <figure>
-          <Picture pixels={lab.original} lab={lab} look={data.look} label="the original" />
-          <figcaption>original</figcaption>
-        </figure>
+        <Picture {...shown} pixels={lab.original} label="the original" caption="original" />
         {parts.map((part) => (
-          <figure key={part.number}>
-            <Difference part={part} lab={lab} />
-            <figcaption title="decoded minus original">{two ? `x̂ − x, ${part.name}` : "difference"}</figcaption>
-          </figure>
+          <Difference key={part.number} part={part} lab={lab} caption={two ? `x̂ − x, ${part.name}` : "difference"} />
         ))}
       </div>
     </div>
   );
 }
 
-type Pixels = { readonly value: Float32Array | null };
-
-function Picture({ pixels, lab, look, label }: { pixels: Pixels; lab: Lab; look: Look; label: string }) {
-  return <Image pixels={pixels.value} shape={lab.data.shape} look={look} label={label} />;
+interface PictureProps {
+  pixels: { readonly value: Float32Array | null };
+  lab: Lab;
+  look: Look;
+  label: string;
+  caption: ComponentChildren;
 }
 
-function Difference({ part, lab }: { part: Part; lab: Lab }) {
+const Picture = ({ pixels, lab, look, label, caption }: PictureProps) => (
+  <figure>
+    <Image pixels={pixels.value} shape={lab.data.shape} look={look} label={label} />
+    <figcaption>{caption}</figcaption>
+  </figure>
+);
+
+function Difference({ part, lab, caption }: { part: Part; lab: Lab; caption: string }) {
   const [low, high] = lab.data.look.limits;
   const look = useMemo<Look>(() => ({ picture: "difference", limits: [(low - high) / 2, (high - low) / 2] }), []);
   const difference = useComputed(() => {
@@ -219,20 +237,20 @@ function Difference({ part, lab }: { part: Part; lab: Lab }) {
     // one sign for a pixel: that of its brightness
     return gap.map((_, i) => (i % shape[2] ? 0 : (gap[i] + gap[i + 1] + gap[i + 2]) / 3));
   });
-  return <Picture pixels={difference} lab={lab} look={look} label={`decoded minus original, ${part.name}`} />;
+  return <Picture pixels={difference} {...{ lab, look, caption }} label={`decoded minus original, ${part.name}`} />;
 }
 
 function Caption({ part, named }: { part: Part; named: boolean }) {
   const error = part.error.value;
   const nats = part.nats.value;
   return (
-    <figcaption>
+    <>
       {named && <b style={{ color: `var(--${part.family})` }}>{part.name} </b>}
       {error === null ? "no original" : <>error {error.toFixed(1)} %</>}
       {nats !== null && !named && (
         <span title="KL divergence of this image's posterior from the prior"> · {nats.toFixed(1)} nats</span>
       )}
-    </figcaption>
+    </>
   );
 }
 
@@ -262,7 +280,7 @@ function Source({ lab, open }: { lab: Lab; open: (file: File | undefined) => voi
       {samples ? (
         <h4 class="line">
           <span style={{ color: "var(--kl)" }}>●</span> Samples
-          <button onClick={() => lab.draw(lab.mode.value)}>draw again</button>
+          <Button onClick={() => lab.draw(lab.mode.value)} is="draw again" />
         </h4>
       ) : (
         <h4 class="line">
@@ -274,13 +292,19 @@ function Source({ lab, open }: { lab: Lab; open: (file: File | undefined) => voi
           />
         </h4>
       )}
-      <Strip {...strip} {...{ shape, look }} columns={7} onPick={pick} />
+      <div class="strip" style="--count:7">
+        {strip.images.map((pixels, i) => {
+          const looks = { title: strip.names[i], "aria-label": strip.names[i], "aria-pressed": i === strip.chosen };
+          const image = <Image {...{ pixels, shape, look }} label="" />;
+          return <Button key={i} {...looks} onClick={() => pick(i)} is={image} />;
+        })}
+      </div>
       <div class="line draw">
         <Pad {...{ shape, look }} sheet={lab.sheet.value} size={92} onDraw={(x) => lab.take(x, "draw")} />
         <div>
           <span class="muted">Draw, or drop a picture anywhere on the card.</span>
           <div class="line">
-            <button onClick={() => lab.sheet.value++}>clear</button>
+            <Button onClick={() => lab.sheet.value++} is="clear" />
             <label class="file">
               file…
               <input
@@ -373,9 +397,7 @@ function Hands({ lab }: { lab: Lab }) {
   return (
     <span role="group" aria-label="model in hand" class="line">
       {lab.parts.map(({ name }, i) => (
-        <button key={i} aria-pressed={i === lab.hand.value} onClick={() => take(i)}>
-          {name}
-        </button>
+        <Button key={i} aria-pressed={i === lab.hand.value} onClick={() => take(i)} is={name} />
       ))}
     </span>
   );
@@ -432,9 +454,11 @@ function Noise({ lab }: { lab: Lab }) {
         words={(v) => `${v.toFixed(2)} s ε`}
         onInput={(value) => lab.setNoise(value)}
       />
-      <button disabled={disabled} onClick={() => lab.setNoise(lab.noise.value || 1, lab.seed.value + 1)}>
-        another ε
-      </button>
+      <Button
+        disabled={disabled}
+        onClick={() => lab.setNoise(lab.noise.value || 1, lab.seed.value + 1)}
+        is="another ε"
+      />
     </div>
   );
 }
@@ -471,31 +495,25 @@ function Plane({ lab }: { lab: Lab }) {
       </h4>
       <Mapped {...{ lab, part, axes, grid, contours, painting }} />
       <div class="line draw">
-        <Toggle of={contours}>density</Toggle>
+        <Toggle of={contours} is="density" />
         <Toggle
           of={grid}
           disabled={!part.runner.here}
           title="What is decoded all over the map, the other coefficients as they are"
-        >
-          decodes
-        </Toggle>
-        <Toggle of={painting} title="Drag a line over the map: the strip below shows what is decoded along it">
-          paint a path
-        </Toggle>
+          is="decodes"
+        />
+        <Toggle
+          of={painting}
+          title="Drag a line over the map: the strip below shows what is decoded along it"
+          is="paint a path"
+        />
       </div>
       <Walk lab={lab} part={part} />
     </div>
   );
 }
 
-interface MappedProps {
-  lab: Lab;
-  part: Part;
-  axes: Pair;
-  grid: Signal<boolean>;
-  contours: Signal<boolean>;
-  painting: Signal<boolean>;
-}
+type MappedProps = { lab: Lab; part: Part; axes: Pair } & Record<"grid" | "contours" | "painting", Signal<boolean>>;
 
 function Mapped({ lab, part, axes, grid, contours, painting }: MappedProps) {
   const [a, b] = axes;

@@ -1,24 +1,10 @@
 // Every widget by the name that Python gives it.
-import type { FunctionComponent } from "preact";
-import type { Host } from "../host";
-import { BatchTruncation } from "./batch_truncation";
-import { BandwidthSurface } from "./bandwidth_surface";
-import { CollapseMap } from "./collapse_map";
-import { Density } from "./density";
-import { Explore } from "./explore";
-import { KL } from "./kl";
-import { Playground } from "./playground";
-import { Spectrum } from "./spectrum";
-import { TruncatedSVD } from "./truncated_svd";
-
-export const WIDGETS: Record<string, FunctionComponent<{ host: Host }>> = {
-  batch_truncation: BatchTruncation,
-  bandwidth_surface: BandwidthSurface,
-  collapse_map: CollapseMap,
-  density: Density,
-  explore: Explore,
-  kl: KL,
-  playground: Playground,
-  spectrum: Spectrum,
-  truncated_svd: TruncatedSVD,
-};
+export { BatchTruncation as batch_truncation } from "./batch_truncation";
+export { BandwidthSurface as bandwidth_surface } from "./bandwidth_surface";
+export { CollapseMap as collapse_map } from "./collapse_map";
+export { Density as density } from "./density";
+export { Explore as explore } from "./explore";
+export { KL as kl } from "./kl";
+export { Playground as playground } from "./playground";
+export { Spectrum as spectrum } from "./spectrum";
+export { TruncatedSVD as truncated_svd } from "./truncated_svd";

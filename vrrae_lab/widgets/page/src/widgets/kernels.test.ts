@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { densityOn, leaveOneOut, normals, peak, scaleOf } from "./kernels";
+import { normals } from "../parts/random";
+import { densityOn, leaveOneOut, peak, scaleOf } from "./kernels";
 
 const plane = (n: number) => {
   const draws = normals(2 * n, 7);

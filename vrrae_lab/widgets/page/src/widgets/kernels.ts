@@ -67,13 +67,3 @@ export function densityOn(points: number[][], h: number, xs: number[], ys: numbe
   }
   return cells;
 }
-
-/** Draws of N(0, 1), the same each time. */
-export function normals(count: number, seed = 1): number[] {
-  let state = seed;
-  const uniform = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state + 0.5) / 2 ** 32;
-  };
-  return Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()));
-}

@@ -1,10 +1,10 @@
 // Two models in training beside each other: lamps that go out, decodes, curves, and every kept frame to scrub through.
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import type { Host } from "../host";
 import { Card, Large } from "../parts/Card";
-import { apart, type Axis, Chart, Curve, Dot, Text } from "../parts/chart";
-import { Choice, Slider } from "../parts/controls";
+import { apart, type Axis, Chart, type ChartProps, Curve, Dot, Text } from "../parts/chart";
+import { Button, Choice, Slider, usePlay } from "../parts/controls";
 import { Image, type Look } from "../parts/Image";
 import { densities, Lobes } from "../parts/Lobes";
 import type { Row } from "../parts/save";
@@ -84,8 +84,20 @@ export function Playground({ host }: { host: Host }) {
   const table = () => Array.from({ length: tape.length }, (_, frame) => row(tape, info, frame));
   const status = host.live ? host.trait<string>("status").value : `frame ${at + 1} of ${last + 1}`;
   const curves = { tape, steps, at, racers, show };
+  const replay = usePlay(at, last, show, still() ? 500 : limit(8000 / (last + 1), 40, 150));
+  const given = Object.entries(host.live ? host.get<Record<string, [string, number]>>("_presets") : {});
+  const presets = given.length
+    ? Object.fromEntries(given.map(([name]) => [name, () => host.send({ do: "try", name })]))
+    : undefined;
+  const running = given.find(([name]) => name === host.trait<string>("preset").value);
+  const told: [string, string] = running ? [running[0], `${running[1][0]} (${running[1][1]} steps)`] : ["", ""];
   return (
-    <Card {...{ host, table }} title="Training race" about={info.data} actions={host.live && <Buttons host={host} />}>
+    <Card
+      {...{ host, table, presets, told }}
+      title="Training race"
+      about={info.data}
+      actions={host.live && <Buttons host={host} />}
+    >
       {host.live ? <Controls host={host} info={info} /> : <Settings racers={racers} />}
       <div class="columns race">
         <Model racer={racers[0]}>
@@ -107,10 +119,12 @@ export function Playground({ host }: { host: Host }) {
       </div>
       <div class="columns timeline">
         <div class="now">
-          <Replay {...{ at, last, show }} />
-          <button style={{ visibility: chosen.value < 0 ? "hidden" : "visible" }} onClick={() => (chosen.value = -1)}>
-            newest ⇥
-          </button>
+          <Button onClick={replay.toggle} disabled={last < 1} is="▶ replay" />
+          <Button
+            style={{ visibility: chosen.value < 0 ? "hidden" : "visible" }}
+            onClick={() => (chosen.value = -1)}
+            is="newest ⇥"
+          />
           <div>
             <b>step {last < 0 ? "–" : steps[at].toLocaleString("en")}</b>
             <span class="muted">{status}</span>
@@ -120,7 +134,7 @@ export function Playground({ host }: { host: Host }) {
           <Timeline {...{ steps, at, bands, marks }} onMove={show} />
         </div>
       </div>
-      {host.live ? <Try host={host} /> : info.words && <div class="foot">{info.words}</div>}
+      {!host.live && info.words && <div class="foot">{info.words}</div>}
     </Card>
   );
 }
@@ -161,15 +175,14 @@ function Buttons({ host }: { host: Host }) {
   };
   return (
     <>
-      <button class="main" onClick={train} aria-pressed={running.value}>
-        {running.value ? "❚❚ pause" : "▶ train"}
-      </button>
-      <button onClick={() => host.send({ do: "step" })} title="one update of both models">
-        one step
-      </button>
-      <button onClick={() => host.send({ do: "reset" })} title="back to the same start; the settings stay">
-        reset
-      </button>
+      <Button
+        style="min-width:86px"
+        onClick={train}
+        aria-pressed={running.value}
+        is={running.value ? "❚❚ pause" : "▶ train"}
+      />
+      <Button onClick={() => host.send({ do: "step" })} title="one update of both models" is="one step" />
+      <Button onClick={() => host.send({ do: "reset" })} title="back to the same start; the settings stay" is="reset" />
     </>
   );
 }
@@ -311,19 +324,11 @@ function Decodes({ host, info, racers }: { host: Host; info: RaceInfo; racers: R
 const HEIGHT = 120;
 const [TOP, BOTTOM] = [10, HEIGHT - 32];
 
-interface CurvesProps {
-  tape: Tape;
-  steps: number[];
-  at: number;
-  racers: Racer[];
-  /** Of the scores. */
-  place: number;
-  title: string;
-  unit: string;
-  show: (frame: number) => void;
-}
+type Run = { tape: Tape; steps: number[]; at: number; racers: Racer[]; show: (frame: number) => void };
 
-function Curves({ tape, steps, at, racers, place, title, unit, show }: CurvesProps) {
+/** One of the scores, by its place. */
+function Curves({ place, title, unit, ...run }: Run & { place: number; title: string; unit: string }) {
+  const { tape, steps, at, racers, show } = run;
   const parts = racers.map((each, model) => ({ ...each, values: tape.column("scores", model, place) }));
   const all = parts.flatMap(({ values }) => values).filter((value) => value > 0);
   const log = place === 1;
@@ -364,17 +369,11 @@ function Curves({ tape, steps, at, racers, place, title, unit, show }: CurvesPro
   );
 }
 
-interface SmallProps {
-  title: string;
-  unit?: string;
-  tone?: string;
-  x: Axis;
-  y: Axis;
+type SmallProps = Pick<ChartProps, "x" | "y" | "children"> & { title: string; unit?: string; tone?: string } & {
   /** Room beside and left of the plane. */
   right: number;
   left?: number;
-  children: (x: Scale, y: Scale) => ComponentChildren;
-}
+};
 
 /** A chart of a race. */
 const Small = ({ title, unit, tone = "ink", right, left = 36, ...chart }: SmallProps) => (
@@ -468,50 +467,5 @@ function Spectrum({ racers }: { racers: Racer[] }) {
         })
       }
     </Small>
-  );
-}
-
-/** Plays the frames one after the other. */
-function Replay({ at, last, show }: { at: number; last: number; show: (frame: number) => void }) {
-  const timer = useRef(0);
-  const stop = () => {
-    clearInterval(timer.current);
-    timer.current = 0;
-  };
-  useEffect(() => stop, []);
-  const now = useRef({ last, show });
-  now.current = { last, show };
-  const play = () => {
-    if (timer.current) return stop();
-    let frame = at >= last ? 0 : at;
-    show(frame);
-    const pause = still() ? 500 : limit(8000 / (last + 1), 40, 150);
-    timer.current = window.setInterval(() => {
-      now.current.show(++frame);
-      if (frame >= now.current.last) stop();
-    }, pause);
-  };
-  return (
-    <button onClick={play} disabled={last < 1}>
-      ▶ replay
-    </button>
-  );
-}
-
-function Try({ host }: { host: Host }) {
-  const preset = host.trait<string>("preset").value;
-  const presets = host.get<Record<string, [string, number]>>("_presets");
-  if (!Object.keys(presets).length) return null;
-  const [words, steps] = presets[preset] ?? ["", 0];
-  return (
-    <div class="foot try">
-      <span>Try this:</span>
-      {Object.keys(presets).map((name) => (
-        <button key={name} aria-pressed={name === preset} onClick={() => host.send({ do: "try", name })}>
-          {name}
-        </button>
-      ))}
-      <p>{words ? `${words} (${steps} steps)` : ""}</p>
-    </div>
   );
 }

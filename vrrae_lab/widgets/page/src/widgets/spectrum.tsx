@@ -1,10 +1,9 @@
 // What β leaves of each coefficient: σ²/N and s², and the law that they add up to 1; exactly, or while a model trains.
-import { useSignal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import type { Host } from "../host";
 import { Card, Columns, Large, Part } from "../parts/Card";
 import { apart, Bar, Chart, Curve, Lamp, Text } from "../parts/chart";
-import { Slider } from "../parts/controls";
+import { Button, Slider, usePlay } from "../parts/controls";
 import { Handle, slide } from "../parts/handle";
 import { limit, type Pair, type Scale, short } from "../parts/scale";
 import { still } from "../theme";
@@ -58,21 +57,8 @@ export function Spectrum({ host }: { host: Host }) {
   const shift = (by: number) =>
     recorded ? (beta.value = betas[limit(place + Math.sign(by), 0, lastBeta)]) : setBeta(beta.value * 1.05 ** by);
 
-  const playing = useSignal(false);
-  useEffect(() => {
-    if (!playing.value) return;
-    const timer = setInterval(() => {
-      const to = steps.indexOf(step.peek()) + 1;
-      if (to <= last) step.value = steps[to];
-      else playing.value = false;
-    }, 130);
-    return () => clearInterval(timer);
-  }, [playing.value]);
-  const play = () => {
-    if (still()) return void (step.value = steps[last]);
-    if (!playing.value && frame === last) step.value = steps[0];
-    playing.value = !playing.value;
-  };
+  const show = (n: number) => (step.value = steps[n]);
+  const { playing, toggle } = usePlay(frame, last, show, 130);
   const trained = (b: number, n: number) => () => void ([beta.value, step.value] = [betas[b], steps[n]]);
   const [low, high] = [Math.min(...thresholds), Math.max(...thresholds)];
   const ends = [0, lastBeta - 2, lastBeta - 1].filter((b) => b >= 0);
@@ -163,16 +149,18 @@ export function Spectrum({ host }: { host: Host }) {
         </div>
         {recorded && (
           <div class="line noise">
-            <button onClick={play} aria-label={playing.value ? "pause" : "play the training"}>
-              {playing.value ? "❚❚" : "▶"}
-            </button>
+            <Button
+              onClick={() => (still() ? show(last) : toggle())}
+              aria-label={playing ? "pause" : "play the training"}
+              is={playing ? "❚❚" : "▶"}
+            />
             <Slider
               label="training"
               value={frame}
               limits={[0, last]}
               step={1}
-              words={(n) => `step ${steps[Math.round(n)]} of ${steps[last]}`}
-              onInput={(n) => (step.value = steps[Math.round(n)])}
+              words={(n) => `step ${steps[n]} of ${steps[last]}`}
+              onInput={show}
             />
           </div>
         )}

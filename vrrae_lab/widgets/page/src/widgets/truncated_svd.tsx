@@ -3,7 +3,7 @@ import type { Signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Host } from "../host";
 import { Card, Columns, Large, Part } from "../parts/Card";
-import { AxisLeft, Bar, Curve, Dot, type Place, Plot, Text } from "../parts/chart";
+import { AxisLeft, Bar, Curve, Dot, oval, type Place, Plot, Text } from "../parts/chart";
 import { Slider } from "../parts/controls";
 import { eigen, type Point } from "../parts/eigen";
 import { Handle, slide } from "../parts/handle";
@@ -98,11 +98,25 @@ function Cut({ latents }: { latents: Signal<Point[]> }) {
           const at = (point: Point): Pair => [x(point[0]), y(point[1])];
           const along = (much: number) => at([much * u[0], much * u[1]]);
           const [centre, side] = [{ x: x(0), y: y(0) }, unit * 2 * REACH];
+          const arrow = (theta: number, length: number, tone: string, is: string) => {
+            const head = Math.min(7, length / 2);
+            const [cos, sin] = [Math.cos(theta), Math.sin(theta)];
+            const tip = { x: centre.x + length * cos + 14 * sin, y: centre.y - length * sin + 14 * cos };
+            const d = `M0 0H${length}m${-head} ${-head * 0.7}l${head} ${head * 0.7}l${-head} ${head * 0.7}`;
+            return (
+              <g aria-hidden="true" stroke-linecap="round">
+                <g transform={turned(centre, theta)}>
+                  <Curve d={d} tone={tone} width={2.5} />
+                </g>
+                <Text {...tip} class="strong halo level middle" is={is} />
+              </g>
+            );
+          };
           return (
             <>
               <rect class="hairline" x={x(-REACH)} y={y(REACH)} width={side} height={side} rx={8} />
-              <g transform={turned(centre, angle)} fill="var(--wash)" stroke="var(--faint)">
-                <ellipse rx={unit * spreads[0]} ry={unit * spreads[1]} />
+              <g transform={turned(centre, angle)}>
+                <Curve d={oval(unit * spreads[0], unit * spreads[1])} tone="faint" fill={0.15} />
               </g>
               <Curve d={[along(-far), along(far)]} tone="vrrae" width={6} opacity={0.18} />
               {all.map((point, i) => {
@@ -114,8 +128,8 @@ function Cut({ latents }: { latents: Signal<Point[]> }) {
                   </g>
                 );
               })}
-              <Arrow {...centre} angle={angle} length={unit * spreads[0]} tone="vrrae" name="σ₁" />
-              <Arrow {...centre} angle={angle + Math.PI / 2} length={unit * spreads[1]} tone="muted" name="σ₂" />
+              {arrow(angle, unit * spreads[0], "vrrae", "σ₁")}
+              {arrow(angle + Math.PI / 2, unit * spreads[1], "muted", "σ₂")}
               {all.map(([px, py], i) => (
                 <Handle
                   key={i}
@@ -144,34 +158,6 @@ function Cut({ latents }: { latents: Signal<Point[]> }) {
 
 /** What has its x axis at an angle, from `centre` on. */
 const turned = ({ x, y }: { x: number; y: number }, angle: number) => `translate(${x} ${y}) rotate(${-degrees(angle)})`;
-
-interface ArrowProps {
-  x: number;
-  y: number;
-  angle: number;
-  length: number;
-  tone: string;
-  name: string;
-}
-
-function Arrow({ x, y, angle, length, tone, name }: ArrowProps) {
-  const head = Math.min(7, length / 2);
-  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-  const d = `M0 0H${length}m${-head} ${-head * 0.7}l${head} ${head * 0.7}l${-head} ${head * 0.7}`;
-  return (
-    <g aria-hidden="true" stroke-linecap="round">
-      <g transform={turned({ x, y }, angle)}>
-        <Curve d={d} tone={tone} width={2.5} />
-      </g>
-      <Text
-        x={x + length * cos + 14 * sin}
-        y={y - length * sin + 14 * cos}
-        class="strong halo level middle"
-        is={name}
-      />
-    </g>
-  );
-}
 
 /** Where the directions of the first batch stand. */
 const TURNED = 0.42;
@@ -227,8 +213,8 @@ function Tie({ host, gaps, at, setGap }: Gap & { host: Host }) {
               {FAN.map((t) => cross(TURNED + directions(t).angle, [LINE, LINE * sigma[1]], 1.25, 0.3))}
               <g transform={turned(centre, TURNED)}>
                 {points.map(([x, y], n) => (
-                  <g key={n} class="cloud" transform={turned({ x: unit * x, y: -unit * y }, now.angle)}>
-                    {n % 3 === 0 && <ellipse rx={unit * 0.34} ry={unit * 0.1} />}
+                  <g key={n} transform={turned({ x: unit * x, y: -unit * y }, now.angle)}>
+                    {n % 3 === 0 && <Curve d={oval(unit * 0.34, unit * 0.1)} tone="vrrae" fill={0.16} opacity={0.6} />}
                     <Dot r={2.5} tone="muted" />
                   </g>
                 ))}
@@ -325,21 +311,17 @@ function Gradients({ host, gaps, at, setGap }: Gap & { host: Host }) {
             RULES.map((rule, r) => {
               const value = norm(m, r, at);
               const lost = Number.isNaN(value);
-              const box = { x: 162, y: 2, height: 13, rx: 3 };
+              const clear = r === 2 ? 0.45 : 0.9;
               return (
                 <g key={model + rule} transform={`translate(0 ${66 * m + 21 * r})`}>
                   {r === 0 && <Text y={12} class="strong" is={model.toUpperCase()} />}
                   <Text x={50} y={12} is={rule} />
-                  {lost ? (
-                    <rect {...box} class="lost" width={w - 212} />
-                  ) : (
-                    <Bar {...box} width={size(value)} tone={model} opacity={r === 2 ? 0.45 : 0.9} />
+                  {lost && <Curve d={`M162 2h${w - 212}v13H162z`} tone="alarm" dash="3 3" />}
+                  {lost && <Text x={168} y={12} class="strong" tone="alarm" is="NaN: no gradient at all" />}
+                  {!lost && (
+                    <Bar x={162} y={2} {...{ width: size(value), height: 13, rx: 3, tone: model }} opacity={clear} />
                   )}
-                  {lost ? (
-                    <Text x={168} y={12} class="strong" tone="alarm" is="NaN: no gradient at all" />
-                  ) : (
-                    <Text x={167 + size(value)} y={12} class="strong" is={short(value)} />
-                  )}
+                  {!lost && <Text x={167 + size(value)} y={12} class="strong" is={short(value)} />}
                 </g>
               );
             }),
