@@ -1,5 +1,5 @@
 // The one loop that every layer is: weighted sums over runs of numbers. Four pixels are computed at a time, eight outputs
-// of each in two registers, so that what is read serves several times. `plain.ts` says the same without SIMD.
+// of each in two registers, so that what is read serves several times. `kernels.ts` says the same without SIMD.
 
 /**
  * Lengths are in bytes. For the weights see `Plan.call`.
