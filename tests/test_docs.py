@@ -13,7 +13,7 @@ from vrrae_lab.bottlenecks import Bottleneck
 ROOT = Path(__file__).parents[1]
 API = (ROOT / "docs" / "api.md").read_text()
 # What no user calls: helpers of the modules that are listed.
-INNER = {"array_file", "checks", "environment", "files", "interrupts", "lab", "randomness"}
+INNER = {"array_file", "checks", "display", "environment", "files", "interrupts", "lab", "randomness"}
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
