@@ -25,7 +25,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab demo test processors colab bench browser lint notebooks shipped runs page page-check docs constraints
+.PHONY: help install lab demo test processors colab bench browser lint notebooks shipped runs page page-check docs constraints address
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,13 +73,16 @@ lint: $(INSTALLED) ## Style, types, the order of imports, that notebook outputs 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python tools/notebooks.py --check
+	$(BIN)/python -m tools.notebooks --check
 	$(BIN)/python -m pytest -q tests/test_ladder.py
 	@if command -v node > /dev/null; then $(MAKE) --no-print-directory page-check; \
 		else echo "There is no Node here: the page's modules are not checked"; fi
 
 notebooks: $(INSTALLED) ## Run the notebooks in full and store their outputs (NAMES="03_bump_collapse.ipynb" for some)
-	$(BIN)/python tools/notebooks.py $(NAMES)
+	$(BIN)/python -m tools.notebooks $(NAMES)
+
+address: $(INSTALLED) ## Write the repository's address wherever it stands (URL=https://github.com/you/vrrae_lab; URL= takes it away)
+	$(BIN)/python -m tools.address "$(URL)"
 
 shipped: $(INSTALLED) ## Train the models and make the records that come with the package (goes on where it was stopped)
 	$(BIN)/python tools/ship.py

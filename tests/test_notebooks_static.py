@@ -1,22 +1,41 @@
 """The committed notebooks as files, and the tool that writes and checks them (tools/notebooks.py)."""
 
-import importlib.util
-from pathlib import Path
+import itertools
+import re
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-TOOL = Path(__file__).parents[1] / "tools" / "notebooks.py"
-_specification = importlib.util.spec_from_file_location("notebooks", TOOL)
-notebooks = importlib.util.module_from_spec(_specification)
-_specification.loader.exec_module(notebooks)
+import vrrae_lab as vl
+from tools import notebooks
 
 
 @pytest.mark.parametrize("path", sorted(notebooks.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_committed_notebook_may_be_committed(path):
     assert notebooks.problems(path) == []
+
+
+def exercises_of(path):
+    """The code cells that check an answer, each with the markdown cell after it, which folds hints and a solution."""
+    cells = nbformat.read(path, as_version=4).cells
+    return [(c, after) for c, after in itertools.pairwise(cells) if "vl.exercises.check_" in c.source]
+
+
+@pytest.mark.parametrize("path", sorted(notebooks.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_an_exercise_ships_open_and_its_folded_solution_is_right(path):
+    (found,) = exercises_of(path)
+    cell, folded = found
+    names = {"np": np, "vl": vl}
+    exec(cell.source, names)
+    assert names["check"].words.startswith("Not filled in yet")
+    assert folded.source.count("<summary>") == 4  # three hints, and last the solution
+    (solution,) = re.findall(r"```python\n(.*?)```", folded.source, re.S)
+    call = cell.source[cell.source.index("check = ") :]
+    exec(f"{solution}\n{call}", names)
+    assert names["check"].right
 
 
 def test_notebooks_of_image_sets_are_there():
@@ -31,6 +50,7 @@ def write(tmp_path):
 
     def write(*sources, name="x", title="A title", **metadata):
         nb = new_notebook(cells=[new_markdown_cell(title)] + [new_code_cell(source) for source in sources])
+        nb.cells[-1].metadata["nbmake"] = {"post_cell_execute": ["assert True"]}
         notebooks.clean(nb)
         nb.metadata["vrrae_lab"] = {"cells_sha256": notebooks.cells_sha256(nb)}
         nb.metadata.update(metadata)
@@ -47,74 +67,72 @@ def _edit(path, change):
 
 
 def test_clean_notebook_has_no_problems(write):
-    assert notebooks.problems(write("x = 1", "assert x == 1")) == []
+    assert notebooks.problems(write("x = 1", "print(x)")) == []
 
 
 def test_changed_code_is_stale_and_changed_prose_is_not(write):
-    path = write("assert True")
+    path = write("x = 1")
     _edit(path, lambda nb: nb.cells[0].update(source="Another title"))
     assert notebooks.problems(path) == []
-    _edit(path, lambda nb: nb.cells[1].update(source="assert not False"))
+    _edit(path, lambda nb: nb.cells[1].update(source="x = 2"))
     assert notebooks.problems(path) == ["its outputs are older than its code"]
 
 
 def test_code_moved_from_one_cell_to_the_next_is_stale(write):
-    path = write("x = 1\ny = 2", "assert True")
-    _edit(path, lambda nb: (nb.cells[1].update(source="x = 1"), nb.cells[2].update(source="y = 2\nassert True")))
+    path = write("x = 1\ny = 2", "z = 3")
+    _edit(path, lambda nb: (nb.cells[1].update(source="x = 1"), nb.cells[2].update(source="y = 2\nz = 3")))
     assert notebooks.problems(path) == ["its outputs are older than its code"]
 
 
-@pytest.mark.parametrize("source", ["x = 1", "# assert x", "print('assert')"])
-def test_notebook_without_an_assert_is_noticed(write, source):
-    assert notebooks.problems(write(source)) == ["no code cell asserts anything"]
+@pytest.mark.parametrize("source", ["assert x", "x = 1\nassert x == 1", "if x:\n    assert x == 1"])
+def test_an_assert_where_a_reader_sees_it_is_noticed(write, source):
+    (problem,) = notebooks.problems(write(source))
+    assert problem.startswith("a code cell asserts")
+    assert notebooks.problems(write("# assert x", "print('assert')")) == []
+
+
+def test_a_notebook_of_which_nothing_is_tested_is_noticed(write):
+    path = write("x = 1")
+    _edit(path, lambda nb: nb.cells[1].metadata.pop("nbmake"))
+    assert notebooks.problems(path) == ["no cell's nbmake.post_cell_execute asserts anything"]
 
 
 def test_long_cell_is_noticed(write):
-    assert notebooks.problems(write("\n".join(["assert True"] * 20))) == []
-    assert notebooks.problems(write("\n".join(["assert True"] * 21))) == ["a code cell has 21 lines, at most 20"]
+    assert notebooks.problems(write("\n".join(["x = 1"] * 20))) == []
+    assert notebooks.problems(write("\n".join(["x = 1"] * 21))) == ["a code cell has 21 lines, at most 20"]
 
 
 def test_large_notebook_is_noticed(write):
-    (problem,) = notebooks.problems(write("assert True", padding="x" * 1_200_000))
+    (problem,) = notebooks.problems(write("x = 1", padding="x" * 1_200_000))
     assert "at most 1,200,000" in problem
 
 
 def test_widget_state_and_views_are_noticed(write):
-    assert notebooks.problems(write("assert True", widgets={})) == ["it holds widget state or views"]
+    assert notebooks.problems(write("x = 1", widgets={})) == ["it holds widget state or views"]
     view = new_output("display_data", data={notebooks.WIDGET_VIEW: {"model_id": "1"}})
-    path = write("assert True")
+    path = write("x = 1")
     _edit(path, lambda nb: nb.cells[1].update(outputs=[view]))
     assert notebooks.problems(path) == ["it holds widget state or views"]
 
 
 def test_execution_count_is_noticed(write):
-    path = write("assert True")
+    path = write("x = 1")
     _edit(path, lambda nb: nb.cells[1].update(execution_count=3))
     assert notebooks.problems(path) == ["it holds execution counts"]
 
 
 def test_notebook_that_names_no_kernel_is_noticed(write):
-    assert notebooks.problems(write("assert True", kernelspec={})) == ["it names no python3 kernel"]
+    assert notebooks.problems(write("x = 1", kernelspec={})) == ["it names no python3 kernel"]
 
 
-def test_badge_opens_the_notebook_on_colab():
-    badge = notebooks.colab_badge("07_mnist")
-    assert badge.endswith(
-        "https://colab.research.google.com/github/vrrae-lab/vrrae_lab/blob/main/notebooks/07_mnist.ipynb)"
-    )
-
-
-def test_notebook_for_a_tpu_has_a_badge_and_asks_for_one(write):
-    title = f"{notebooks.colab_badge('07_mnist')}\n# A title"
+def test_notebook_for_a_tpu_asks_for_one(write):
     colab = {"gpuType": "V5E1", "provenance": []}
-    path = write("assert True", name="07_mnist", title=title, accelerator="TPU", colab=colab)
+    path = write("x = 1", name="07_mnist", accelerator="TPU", colab=colab)
     assert notebooks.problems(path) == []
     _edit(path, notebooks.clean)
     assert notebooks.problems(path) == []
-    _edit(path, lambda nb: nb.cells[0].update(source=notebooks.colab_badge("08_cifar10")))
-    assert notebooks.problems(path) == ["its first cell has no badge for Colab"]
     for metadata in ({}, {"accelerator": "GPU", "colab": colab}, {"accelerator": "TPU", "colab": {"provenance": []}}):
-        path = write("assert True", name="07_mnist", title=title, **metadata)
+        path = write("x = 1", name="07_mnist", **metadata)
         assert notebooks.problems(path) == ["its metadata ask Colab for no TPU"]
 
 
@@ -152,8 +170,7 @@ def test_pictures_in_prose_are_noticed():
 
 
 def test_faces_are_kept_out_of_the_notebook_of_celeba(write):
-    title = notebooks.colab_badge("09_celeba")
-    path = write("assert True", name="09_celeba", title=title, **notebooks.TPU_METADATA)
+    path = write("x = 1", name="09_celeba", **notebooks.TPU_METADATA)
     assert notebooks.problems(path) == []
     face = new_output("display_data", data={"image/png": ""})
     _edit(path, lambda nb: nb.cells[1].update(outputs=[face]))
@@ -163,7 +180,7 @@ def test_faces_are_kept_out_of_the_notebook_of_celeba(write):
 def test_run_stores_what_teaches_and_drops_the_rest(write, monkeypatch, capsys):
     monkeypatch.setenv("VRRAE_LAB_FAST", "1")
     path = write(
-        "import os, sys, ipywidgets\nassert 'VRRAE_LAB_FAST' not in os.environ",
+        "import os, sys, ipywidgets\nif 'VRRAE_LAB_FAST' in os.environ:\n    raise RuntimeError",
         "print('one')\nprint('two')\nprint('progress', file=sys.stderr)",
         "display(ipywidgets.FloatSlider())\n6 * 7",
     )
@@ -178,7 +195,7 @@ def test_run_stores_what_teaches_and_drops_the_rest(write, monkeypatch, capsys):
 
 
 def test_run_that_fails_leaves_the_file_as_it_was(write, monkeypatch, capsys):
-    path = write("assert 1 + 1 == 3")
+    path = write("1 / 0")
     before = path.read_bytes()
     with pytest.raises(CellExecutionError):
         notebooks.run(path)
@@ -196,12 +213,12 @@ def test_run_refuses_a_result_that_is_too_large(write, monkeypatch):
 
 
 def test_check_names_the_notebook_and_changes_nothing(write, capsys):
-    path = write("x = 1")
+    path = write("x = 1", kernelspec={})
     before = path.read_bytes()
     assert notebooks.main(["--check", str(path)]) == 1
-    assert capsys.readouterr().err == "x.ipynb: no code cell asserts anything\n"
+    assert capsys.readouterr().err == "x.ipynb: it names no python3 kernel\n"
     assert path.read_bytes() == before
-    assert notebooks.main(["--check", str(write("assert True"))]) == 0
+    assert notebooks.main(["--check", str(write("x = 1"))]) == 0
 
 
 def test_unknown_notebook_lists_the_known_ones():

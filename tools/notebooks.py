@@ -25,6 +25,7 @@ from nbformat import NotebookNode
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from tools.address import address, install_cell, is_install_cell, with_badges
 from vrrae_lab.files import write_text
 from vrrae_lab.widgets import card
 
@@ -37,8 +38,7 @@ POSTER_WIDTH, POSTER_BYTES = 1040, 120_000
 POSTER_WAIT = 1500  # milliseconds, in which the page draws what it draws a part at a time
 # What JupyterLab itself writes, so that opening and saving a notebook there does not change it.
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-# For Colab: where the badges lead, which notebooks have one, and what makes it give them a TPU.
-REPOSITORY = "vrrae-lab/vrrae_lab"
+# For Colab: which notebooks want a TPU, and what makes it give them one.
 ON_A_TPU = ("07_mnist", "08_cifar10", "09_celeba")
 TPU_METADATA = {"accelerator": "TPU", "colab": {"gpuType": "V5E1", "provenance": []}}
 # The terms of these data sets do not let their pictures be passed on.
@@ -46,20 +46,20 @@ WITHOUT_PICTURES = ("09_celeba",)
 CHARTS = ("bar", "scatter")
 
 
-def colab_badge(name: str) -> str:
-    """A picture in Markdown that opens the notebook `name` on Colab."""
-    address = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks/{name}.ipynb"
-    return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
-
-
 def code_cells(nb: NotebookNode) -> list[NotebookNode]:
     """The code cells of `nb`, in order."""
     return [cell for cell in nb.cells if cell.cell_type == "code"]
 
 
+def held(cell: NotebookNode) -> str:
+    """What must hold after a cell: code that nbmake runs in the tests and a reader never does."""
+    return "\n".join(cell.metadata.get("nbmake", {}).get("post_cell_execute", []))
+
+
 def cells_sha256(nb: NotebookNode) -> str:
-    """A hash of all code; prose may change without making outputs stale."""
-    return hashlib.sha256("\n\0".join(cell.source for cell in code_cells(nb)).encode()).hexdigest()
+    """A hash of all code but that which installs; prose may change without making outputs stale."""
+    sources = [cell.source for cell in code_cells(nb) if not is_install_cell(cell)]
+    return hashlib.sha256("\n\0".join(sources).encode()).hexdigest()
 
 
 def clean(nb: NotebookNode) -> None:
@@ -151,16 +151,25 @@ def problems(path: Path) -> list[str]:
     complaints = {
         f"it has {size:,} bytes, at most {MAX_BYTES:,}": size > MAX_BYTES,
         f"a code cell has {longest} lines, at most {MAX_LINES}": longest > MAX_LINES,
-        "no code cell asserts anything": not any(re.search(r"^\s*assert\b", cell.source, re.M) for cell in cells),
+        "a code cell asserts: its reader is no test, so move that to nbmake.post_cell_execute of its metadata": any(
+            re.search(r"^\s*assert\b", cell.source, re.M) for cell in cells
+        ),
+        "no cell's nbmake.post_cell_execute asserts anything": "assert" not in str([held(cell) for cell in cells]),
         "it names no python3 kernel": nb.metadata.get("kernelspec", {}).get("name") != "python3",
         "it holds widget state or views": "widgets" in nb.metadata or any(map(_is_widget, outputs)),
         "it holds execution counts": any(item.get("execution_count") for item in [*cells, *outputs]),
         "its outputs are older than its code": nb.metadata.get("vrrae_lab", {}).get("cells_sha256") != cells_sha256(nb),
-        "its first cell has no badge for Colab": on_a_tpu and colab_badge(path.stem) not in nb.cells[0].source,
+        "its badges, or the cell that installs, are not those of `make address`": not _has_address(nb, path.stem),
         "its metadata ask Colab for no TPU": on_a_tpu and not TPU_METADATA.items() <= nb.metadata.items(),
         "it shows pictures that may not be passed on": path.stem in WITHOUT_PICTURES and has_pictures(nb),
     }
     return [complaint for complaint, holds in complaints.items() if holds]
+
+
+def _has_address(nb: NotebookNode, name: str) -> bool:
+    title, url = nb.cells[0].source, address()
+    found = [cell.source for cell in nb.cells if is_install_cell(cell)]
+    return title == with_badges(title, url, name) and found in ([install_cell(url)], [])
 
 
 def has_pictures(nb: NotebookNode) -> bool:
@@ -183,7 +192,7 @@ def _is_picture(output: NotebookNode) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Run or check the named notebooks, or all of them; the exit status is 1 when one fails, 130 when interrupted."""
-    parser = argparse.ArgumentParser(prog="tools/notebooks.py", description="Run the notebooks, or check them.")
+    parser = argparse.ArgumentParser(prog="tools.notebooks", description="Run the notebooks, or check them.")
     parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a path or a name in notebooks/ (all)")
     parser.add_argument("--check", action="store_true", help="change nothing, say what is wrong")
     options = parser.parse_args(arguments)

@@ -1,34 +1,125 @@
 """The notebooks' exercises: each `check_*` tries a reader's answer and says what is wrong with it.
 
-A check returns nothing when the answer is right, after printing so; otherwise it raises an `AssertionError` whose
-message is a hint.
+A check never raises for a wrong answer, so that a notebook runs to its end while an exercise is open.
 """
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from vrrae_lab import display
 from vrrae_lab.checks import check_kind
+from vrrae_lab.density import KernelDensity
 from vrrae_lab.metrics import effective_rank
+
+
+@dataclass(frozen=True, repr=False)
+class Checked:
+    """What a check found.
+
+    Attributes:
+        right: whether the answer is.
+        words: why, or what to look at next.
+        function: the answer if it is right, and a solution of ours until then, so that what builds on it can be seen.
+    """
+
+    right: bool
+    words: str
+    function: Callable[..., Any]
+
+    def __repr__(self) -> str:
+        return self.words
+
+    def _repr_html_(self) -> str:
+        return display.card("✓" if self.right else "○", self.words)
+
+
+class _NotFilledIn(Exception):
+    """The answer is still the stub."""
+
+
+def _exercise(ours: Callable[..., Any]) -> Callable[[Callable[[Callable[..., Any]], str]], Any]:
+    """A check whose assertions are hints becomes one that returns what it found; `ours` is a solution."""
+
+    def made(check: Callable[[Callable[..., Any]], str]) -> Callable[[Callable[..., Any]], Checked]:
+        @functools.wraps(check)
+        def checked(answer: Callable[..., Any]) -> Checked:
+            check_kind("answer", answer, Callable, "give the function itself, without calling it")
+            try:
+                return Checked(True, check(answer), answer)
+            except _NotFilledIn:
+                words = "Not filled in yet: put your answer in the place of the three dots."
+            except AssertionError as hint:
+                words = f"Not yet: {hint}."
+            except Exception as error:  # of the answer: whatever it is, the reader should see it in a line
+                words = f"Not yet: your function stopped with {type(error).__name__}: {error}."
+            return Checked(False, words, ours)
+
+        return checked
+
+    return made
 
 
 def _asked(answer: Callable[..., Any], *arguments: Any) -> Any:
     """What the answer gives, which must be something."""
-    check_kind("answer", answer, Callable, "give the function itself, without calling it")
     found = answer(*arguments)
-    assert found is not None, "the function returned nothing: end it with `return ...`"
+    if found is None or found is ...:
+        raise _NotFilledIn
     return found
 
 
-def check_active_units(answer: Callable[[np.ndarray], np.ndarray]) -> None:
+def _smallest_rank(singular_values: np.ndarray, share: float) -> int:
+    energy = np.cumsum(singular_values**2) / np.sum(singular_values**2)
+    return int(np.sum(energy < share)) + 1
+
+
+def _truncate(z: np.ndarray, rank: int) -> np.ndarray:
+    kept = np.argsort(np.argsort(-z.std(axis=0))) < rank
+    return np.where(kept, z, z.mean(axis=0))
+
+
+def _dropped_energy(latents: np.ndarray, rank: int) -> float:
+    energy = np.linalg.svd(latents, compute_uv=False) ** 2
+    return float(energy[rank:].sum() / energy.sum())
+
+
+def _relative_error(x: np.ndarray, x_hat: np.ndarray) -> float:
+    return float(100 * np.linalg.norm(x_hat - x) / np.linalg.norm(x))
+
+
+@_exercise(_relative_error)
+def check_relative_error(answer: Callable[[np.ndarray, np.ndarray], float]) -> str:
+    r"""Notebook 00: $100 \lVert \hat X - X \rVert / \lVert X \rVert$, the error of a batch in percent.
+
+    Args:
+        answer: maps images and their reconstructions, both (batch, height, width, channels), to a number.
+    """
+    x = np.zeros((2, 2, 1, 1))
+    x[:, :, 0, 0] = [[3.0, 0.0], [0.0, 4.0]]  # of norm 5
+    x_hat = x.copy()
+    x_hat[1, 0] = 1.0  # off by 1 in one pixel
+    found = _asked(answer, x, x_hat)
+    assert np.ndim(found) == 0, f"one number is wanted for the batch, but the answer has shape {np.shape(found)}"
+    assert abs(found - 0.2) > 1e-6, "that is a share: percent are wanted, 100 times as much"
+    assert abs(found - 4) > 1e-6, "that is a ratio of squares: take the root of both sums, or of their ratio"
+    assert abs(found - 100) > 1e-6, "divide by the norm of the images; is that 1 in your answer, or the error itself?"
+    assert abs(found - 20) < 1e-6, (
+        f"images of norm 5 that are missed by a norm of 1 have an error of 20 %, not {found:.4g}: "
+        "add up squares over all pixels of all images, then take the root"
+    )
+    assert abs(_asked(answer, x, x)) < 1e-9, "a perfect reconstruction has the error 0"
+    return "Right: it is what `vl.metrics.relative_error` computes, and every table of this course quotes."
+
+
+@_exercise(lambda means: means.var(axis=0) > 0.01)
+def check_active_units(answer: Callable[[np.ndarray], np.ndarray]) -> str:
     """Notebook 03: which coefficients are active (Burda, Grosse & Salakhutdinov, arXiv 1509.00519, section 5)?
 
     Args:
         answer: maps posterior means (batch, rank) to one boolean per coefficient: variance over the batch > 0.01.
-
-    Raises:
-        AssertionError: with a hint, if the answer is wrong.
     """
     rng = np.random.default_rng(0)
     signs = rng.choice([-1.0, 1.0], size=(400, 1))
@@ -49,17 +140,15 @@ def check_active_units(answer: Callable[[np.ndarray], np.ndarray]) -> None:
     )
     assert found[1], "a standard deviation of 0.15 is a variance of 0.0225, above 0.01: that coefficient is active"
     assert found[0], "a coefficient that is ±1 was called collapsed"
-    print("Right: the first two are active, the last two have collapsed.")
+    return "Right: the first two are active, the last two have collapsed."
 
 
-def check_smallest_rank(answer: Callable[[np.ndarray, float], int]) -> None:
+@_exercise(_smallest_rank)
+def check_smallest_rank(answer: Callable[[np.ndarray, float], int]) -> str:
     """Notebook 01: the smallest rank whose truncation keeps a given share of the energy.
 
     Args:
         answer: maps singular values in decreasing order and a share, above 0 and at most 1, to a rank.
-
-    Raises:
-        AssertionError: with a hint, if the answer is wrong.
     """
     # squares 16, 4, 4, 1 of 25: the shares kept are 0.64, 0.8, 0.96, 1
     singular_values = np.array([4.0, 2.0, 2.0, 1.0])
@@ -75,17 +164,15 @@ def check_smallest_rank(answer: Callable[[np.ndarray, float], int]) -> None:
     exact = np.array([1.0, 1.0])
     found = _asked(answer, exact, 0.5)
     assert found == 1, f"with σ = (1, 1), rank 1 keeps exactly 0.5, and at least 0.5 was asked for, but you say {found}"
-    print("Right: the smallest rank that keeps the share.")
+    return "Right: the smallest rank that keeps the share."
 
 
-def check_collapse_threshold(answer: Callable[[np.ndarray, float], np.ndarray]) -> None:
+@_exercise(lambda eigenvalues, beta: eigenvalues < beta / 2)
+def check_collapse_threshold(answer: Callable[[np.ndarray, float], np.ndarray]) -> str:
     """Notebook 02: which coefficients of a linear VRRAE collapse (claim 7: those with λ² < β/2)?
 
     Args:
         answer: maps eigenvalues λ² of XᵀX/N and a β, in the library's convention, to one boolean per eigenvalue.
-
-    Raises:
-        AssertionError: with a hint, if the answer is wrong.
     """
     eigenvalues = np.array([4.0, 1.5, 0.8, 0.2])
     found = np.asarray(_asked(answer, eigenvalues, 2.0))
@@ -105,17 +192,15 @@ def check_collapse_threshold(answer: Callable[[np.ndarray, float], np.ndarray]) 
         "λ² = 4 survives β = 6, as 1 - β/(2λ²) is positive, but was called collapsed: the eigenvalue is λ², not λ"
     )
     assert not np.asarray(_asked(answer, eigenvalues, 0.0)).any(), "without a KL term, β = 0, nothing collapses"
-    print("Right: the first two stay active, the last two collapse.")
+    return "Right: the first two stay active, the last two collapse."
 
 
-def check_gauge(answer: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+@_exercise(lambda mean, log_variance: (mean**2).mean(axis=0) + np.exp(log_variance).mean(axis=0) - 1)
+def check_gauge(answer: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> str:
     """Notebook 04: how far each coefficient is from mean square plus mean variance = 1 (claim 8).
 
     Args:
         answer: maps posterior means and log variances, both (batch, rank), to one number per coefficient.
-
-    Raises:
-        AssertionError: with a hint, if the answer is wrong.
     """
     mean = np.array([[0.0, 2.0, 0.0], [0.0, 2.0, 1.0]])
     log_variance = np.log([[1.0, 0.5, 0.25], [1.0, 0.5, 0.75]])
@@ -130,17 +215,15 @@ def check_gauge(answer: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
         f"means 0 and 1 with variances 0.25 and 0.75 give 0.5 + 0.5 - 1 = 0, not {found[2]:.3g}: average the "
         "variances, not their logarithms"
     )
-    print("Right: zero for the prior, and for what has its mean square and mean variance.")
+    return "Right: zero for the prior, and for what has its mean square and mean variance."
 
 
-def check_truncate(answer: Callable[[np.ndarray, int], np.ndarray]) -> None:
+@_exercise(_truncate)
+def check_truncate(answer: Callable[[np.ndarray, int], np.ndarray]) -> str:
     """Notebook 05: the coefficients of largest spread as they are, all others at their mean.
 
     Args:
         answer: maps coefficients (batch, rank) and how many to keep to coefficients of the same shape.
-
-    Raises:
-        AssertionError: with a hint, if the answer is wrong.
     """
     z = np.array([[5.0, 0.0, 1.0], [5.5, 8.0, 3.0], [6.0, -2.0, 5.0]])  # spreads 0.4, 4.3, 1.6; means 5.5, 2, 3
     given = z.copy()
@@ -157,18 +240,16 @@ def check_truncate(answer: Callable[[np.ndarray, int], np.ndarray]) -> None:
     assert np.allclose(found[:, [0, 2]], [5.5, 3.0]), "columns 0 and 2 should be their means over the batch, axis 0"
     assert np.allclose(_asked(answer, z, 2)[:, 1:], z[:, 1:]), "with two kept, columns 1 and 2 stay as they are"
     assert np.allclose(_asked(answer, z, 3), z), "with all three kept, nothing changes"
-    print("Right: that is what the slider “rank” does.")
+    return "Right: that is what the slider “rank” does."
 
 
-def check_beta_per_sample(answer: Callable[[float, float, float, int], float]) -> None:
+@_exercise(lambda beta, percent, squared_norm, batch_size: beta * percent / 100 * batch_size * squared_norm / 50)
+def check_beta_per_sample(answer: Callable[[float, float, float, int], float]) -> str:
     """Notebook 07: what a β of the papers' loss is in the loss per sample and in nats (claim 17).
 
     Args:
         answer: maps β, a relative error in percent, the mean of an image's squared norm and a batch size to the weight
             that the KL divergence has beside the squared error of an image.
-
-    Raises:
-        AssertionError: with a hint, if the answer is wrong.
     """
     beta, percent, squared_norm, batch_size = 2.0, 25.0, 10.0, 40
     # ‖X‖² = 400 and ‖X̂ - X‖ = ‖X‖ / 4, so the weight is 2 · 100 / 50
@@ -186,17 +267,15 @@ def check_beta_per_sample(answer: Callable[[float, float, float, int], float]) -
     assert abs(_asked(answer, 2 * beta, percent, squared_norm, batch_size) - 8) < 1e-6, (
         "twice the β is twice the weight"
     )
-    print("Right: the weight grows with the batch, and shrinks as the model learns.")
+    return "Right: the weight grows with the batch, and shrinks as the model learns."
 
 
-def check_dropped_energy(answer: Callable[[np.ndarray, int], float]) -> None:
+@_exercise(_dropped_energy)
+def check_dropped_energy(answer: Callable[[np.ndarray, int], float]) -> str:
     """Notebook 08: the share of the energy of a batch of latents that a truncated SVD drops.
 
     Args:
         answer: maps latents (batch, latent_size) and a rank to a number from 0 to 1.
-
-    Raises:
-        AssertionError: with a hint, if the answer is wrong.
     """
     rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))
     latents = np.zeros((4, 5))
@@ -213,18 +292,16 @@ def check_dropped_energy(answer: Callable[[np.ndarray, int], float]) -> None:
     found = _asked(answer, latents, 2)
     assert abs(found - 1 / 21) < 1e-6, f"σ = (4, 2, 1) and rank 2 drop 1/21 = {1 / 21:.3f}, not {found:.3g}"
     assert abs(_asked(answer, latents, 4)) < 1e-6, "four images have at most four directions, so rank 4 drops nothing"
-    print("Right: what is left of the energy after the first directions.")
+    return "Right: what is left of the energy after the first directions."
 
 
-def check_majority_accuracy(answer: Callable[[np.ndarray, np.ndarray], float]) -> None:
+@_exercise(lambda train, test: 100 * np.mean(test == (train.mean(axis=0) > 0.5)))
+def check_majority_accuracy(answer: Callable[[np.ndarray, np.ndarray], float]) -> str:
     """Notebook 09: how many labels are right, in percent, if each attribute is always given its most frequent value.
 
     Args:
         answer: maps labels of training images and of test images, both (images, attributes) of 0 and 1, to a number
             from 0 to 100.
-
-    Raises:
-        AssertionError: with a hint, if the answer is wrong.
     """
     train = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0]])
     test = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0], [0, 1, 1]])
@@ -241,17 +318,15 @@ def check_majority_accuracy(answer: Callable[[np.ndarray, np.ndarray], float]) -
     assert abs(found - 100 * 5 / 12) < 1e-6, (
         f"always (1, 0, 0) is right for 5 of the 12 test labels, 41.7 %, not {found:.3g} %"
     )
-    print("Right: what no classifier should fall below.")
+    return "Right: what no classifier should fall below."
 
 
-def check_effective_rank(answer: Callable[[np.ndarray], float]) -> None:
+@_exercise(effective_rank)
+def check_effective_rank(answer: Callable[[np.ndarray], float]) -> str:
     """Notebook 10: how many directions are in use (Roy & Vetterli, *The effective rank*, EUSIPCO 2007)?
 
     Args:
         answer: maps singular values, of which some may be 0, to the exponential of the entropy of their shares.
-
-    Raises:
-        AssertionError: with a hint, if the answer is wrong.
     """
     with np.errstate(all="ignore"):  # of a wrong answer, which the hints below name
         equal, zeros = _asked(answer, np.full(4, 3.0)), _asked(answer, np.array([2.0, 2.0, 0.0]))
@@ -270,17 +345,15 @@ def check_effective_rank(answer: Callable[[np.ndarray], float]) -> None:
     assert abs(unequal - wanted) < 1e-6, (
         f"σ = (3, 1) has shares 3/4 and 1/4 and effective rank 1.755, not {unequal:.4g}"
     )
-    print("Right: as many as there are equal directions, and fewer where one is larger.")
+    return "Right: as many as there are equal directions, and fewer where one is larger."
 
 
-def check_leave_one_out(answer: Callable[[np.ndarray, float], np.ndarray]) -> None:
+@_exercise(lambda points, bandwidth: KernelDensity(points, bandwidth).leave_one_out())
+def check_leave_one_out(answer: Callable[[np.ndarray, float], np.ndarray]) -> str:
     """Notebook 06: the log density of each point under Gaussian kernels on all others.
 
     Args:
         answer: maps points (m, l) and a bandwidth to m numbers in nats.
-
-    Raises:
-        AssertionError: with a hint, if the answer is wrong.
     """
     points, bandwidth = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]), 0.5
     normaliser = np.log(2 * np.pi * bandwidth**2)  # of two dimensions
@@ -305,7 +378,7 @@ def check_leave_one_out(answer: Callable[[np.ndarray, float], np.ndarray]) -> No
         f"for points far apart the first log density is {-least[0] - np.log(2) - normaliser:.1f}, not {far[0]:.1f}: "
         "is there a floor in the logarithm?"
     )
-    print("Right: each point is judged by the others alone, however far they are.")
+    return "Right: each point is judged by the others alone, however far they are."
 
 
 def _left_out(points: np.ndarray, bandwidth: float) -> tuple[np.ndarray, dict[str, tuple[np.ndarray, ...]]]:
