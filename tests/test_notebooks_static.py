@@ -1,5 +1,7 @@
 """The committed notebooks as files, and the tool that writes and checks them (tools/notebooks.py)."""
 
+import ast
+import builtins
 import itertools
 import re
 
@@ -16,6 +18,20 @@ from tools import notebooks
 @pytest.mark.parametrize("path", sorted(notebooks.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_committed_notebook_may_be_committed(path):
     assert notebooks.problems(path) == []
+
+
+@pytest.mark.parametrize("path", sorted(notebooks.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_reader_needs_nothing_that_only_the_tests_define(path):
+    known = {*dir(builtins), "display"}
+    for cell in notebooks.code_cells(nbformat.read(path, as_version=4)):
+        tree = ast.parse(re.sub(r"^( *)%.*$", r"\1pass", cell.source, flags=re.M))
+        nodes = list(ast.walk(tree))
+        known |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        known |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        known |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+        known |= {node.asname or node.name.split(".")[0] for node in nodes if isinstance(node, ast.alias)}
+        known |= {node.name for node in nodes if isinstance(node, ast.ExceptHandler) and node.name}
+        assert {node.id for node in nodes if isinstance(node, ast.Name)} <= known
 
 
 def exercises_of(path):
