@@ -39,7 +39,7 @@ def rows(fast: bool) -> list[Row]:
 
 
 def summary(rows: list[Row]) -> str:
-    """The VRRAE's rows as the README shows them: our time, and how many times as long each peer takes."""
+    """The VRRAE's rows as docs/speed.md shows them: our time, and how many times as long each peer takes."""
     chosen = [row for row in rows if row["model"] == "VRRAE"]
     return table(
         [

@@ -47,6 +47,9 @@ notebooks/*
 :hidden:
 :caption: Reference
 docs/results
+docs/claims
+docs/usage
+docs/speed
 docs/api
 CHANGELOG
 ```

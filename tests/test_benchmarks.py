@@ -155,11 +155,19 @@ def test_other_peers_have_as_many_parameters(name):
         assert theirs == count + (6 if name == "VRRAE" else 0)
 
 
-def test_the_readme_shows_the_record():
+def test_the_docs_show_the_records():
     record = json.loads((ROOT / "benchmarks" / "records" / "one_thread.json").read_text())
-    readme = (ROOT / "README.md").read_text()
-    assert steps.summary(record["steps"]["rows"]) in readme
-    assert record["steps"]["processor"] in readme and not record["steps"]["fast"] and record["steps"]["threads"] == 1
+    speed = (ROOT / "docs" / "speed.md").read_text()
+    assert steps.summary(record["steps"]["rows"]) in speed
+    assert record["steps"]["processor"] in speed and record["page"]["processor"] in speed
+    assert not any(record[name]["fast"] for name in ("steps", "page", "key_press")) and record["steps"]["threads"] == 1
+    presses = {row["what"].split(",")[0]: row for row in record["key_press"]["rows"]}
+    for row in record["page"]["rows"]:
+        image = row["image"].removesuffix("×1")
+        cells = [image, f"{row['decode']:.2f} ms", f"{row['encode']:.2f} ms"]
+        if image in presses:
+            cells += [f"{presses[image]['median']:.1f} ms", f"{presses[image]['frames missed']} of 40"]
+        assert " | ".join(cells) in speed
 
 
 def test_flops_of_the_nets_are_those_of_their_layers():
