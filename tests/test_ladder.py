@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "vrrae_lab"
 # A package counts as one module here: all its parts stand on its floor.
 FLOORS = {
     "checks": 0,
+    "display": 0,
     "environment": 0,
     "files": 0,
     "sharding": 0,
@@ -48,7 +49,7 @@ FLOORS = {
     "cli": 8,
 }
 # Modules for everyone, even on their own floor.
-COMMON = {"checks", "files", "sharding"}
+COMMON = {"checks", "files", "sharding", "display", "figures"}
 
 
 # --------------------------------------------------------------------------------------------------- the checker

@@ -71,6 +71,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
     },
     "bandwidth_table": BandwidthTable,
 }
+Record.tables.update({name: kind.table for name, kind in EXPERIMENTS.items()})
 
 
 def short_run(kind: type[Kind]) -> Kind:

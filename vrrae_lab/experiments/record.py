@@ -4,10 +4,10 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,9 @@ class Record(dict[str, Any]):
     The runs as a table of pandas: `pandas.json_normalize(record["results"])`, a row for each.
     """
 
+    # that of each study, by the name of its experiment
+    tables: ClassVar[dict[str, Callable[[Mapping[str, Any]], str]]] = {}
+
     def __repr__(self) -> str:
         results = self.get("results", [])
         names = dict.fromkeys(run["model"] for run in results if "model" in run)
@@ -31,10 +34,8 @@ class Record(dict[str, Any]):
         return f"Record of {self.get('experiment', 'a model')}: {about}"
 
     def _repr_markdown_(self) -> str:
-        from vrrae_lab.experiments import EXPERIMENTS
-
-        kind = EXPERIMENTS.get(self.get("experiment", ""))
-        return repr(self) if kind is None else f"{repr(self)}\n\n{kind.table(self)}"
+        table = self.tables.get(self.get("experiment", ""))
+        return repr(self) if table is None else f"{repr(self)}\n\n{table(self)}"
 
 
 def shipped_record(name: str) -> Record:
