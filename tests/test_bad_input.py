@@ -46,6 +46,7 @@ RESULTS = {
     "bottlenecks.full_rank.Activations",
     "derivations.claim.Claim",
     "derivations.report.Outcome",
+    "exercises.Checked",
     "features.classifier.Classifier",
     "features.inception.Inception",
     "gaussian.DiagonalGaussian",
@@ -80,7 +81,7 @@ def takes_nothing_bad(found: Any) -> bool:
     """It has no arguments, or is a type of results, exceptions or protocols, or cannot be called."""
     if inspect.isclass(found):
         fields_only = issubclass(found, tuple) and hasattr(found, "_fields")
-        if fields_only or issubclass(found, BaseException | enum.Enum) or getattr(found, "_is_protocol", False):
+        if fields_only or issubclass(found, BaseException | enum.Enum | dict) or getattr(found, "_is_protocol", False):
             return True
         if inspect.isabstract(found):
             return True

@@ -142,12 +142,14 @@ def test_run_leaves_record_figures_and_checkpoints(
         text = page.read_text()
         assert "Plotly.newPlot" in text and len(text) > 1_000_000  # plotly itself is inside, so it works offline
     assert sorted(path.name for path in (tmp_path / "tiny" / "runs").iterdir()) == [
-        f"{model}-seed0.{ending}" for model in ("ae", "rrae", "vae", "vrrae") for ending in ("ckpt", "json")
+        f"{model}-seed0.{ending}"
+        for model in ("ae", "rrae", "vae", "vrrae-centred", "vrrae")
+        for ending in ("ckpt", "json")
     ]
     checkpoint.load(tmp_path / "tiny" / "runs" / "vrrae-seed0.ckpt")
 
     again = Output(capsys, "run", "tiny", "--out", str(tmp_path))
-    assert again.status == 0 and again.out.count("found in") == 4 and "training VAE" not in again.out
+    assert again.status == 0 and again.out.count("found in") == 5 and "training VAE" not in again.out
     other = Output(capsys, "run", "tiny", "--fast", "--out", str(tmp_path))
     assert other.status == 1
     assert other.err.startswith("vrrae-lab: ") and "num_steps: 3 there, 1 now" in other.err

@@ -166,9 +166,9 @@ def decoded_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     decoded: list[str] = []
     decode = celeb_a._decode_jpeg
 
-    def note(archive: Any, path: Path, name: str, size: int) -> np.ndarray:
+    def note(archive: Any, path: Path, name: str, *sizes: Any) -> np.ndarray:
         decoded.append(name)
-        return decode(archive, path, name, size)
+        return decode(archive, path, name, *sizes)
 
     monkeypatch.setattr(celeb_a, "_decode_jpeg", note)
     return decoded

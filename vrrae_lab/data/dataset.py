@@ -54,7 +54,9 @@ class Dataset:
         if self.labels is not None:
             check_kind("labels", self.labels, np.ndarray, "give one label per image as a NumPy array, or None")
             if self.labels.shape[:1] != self.x.shape[:1]:
-                raise ValueError(f"labels has shape {self.labels.shape}, but there are {len(self.x):,} images")
+                raise ValueError(
+                    f"labels has shape {self.labels.shape}, but there are {len(self.x):,} images: give one each"
+                )
         check_number("offset", self.offset)
         check_positive("scale", self.scale)
 
