@@ -14,13 +14,15 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 import vrrae_lab as vl
 from tools import notebooks
 
+COMMITTED = pytest.mark.parametrize("path", sorted(notebooks.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 
-@pytest.mark.parametrize("path", sorted(notebooks.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+
+@COMMITTED
 def test_committed_notebook_may_be_committed(path):
     assert notebooks.problems(path) == []
 
 
-@pytest.mark.parametrize("path", sorted(notebooks.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+@COMMITTED
 def test_a_reader_needs_nothing_that_only_the_tests_define(path):
     known = {*dir(builtins), "display"}
     for cell in notebooks.code_cells(nbformat.read(path, as_version=4)):
@@ -40,7 +42,7 @@ def exercises_of(path):
     return [(c, after) for c, after in itertools.pairwise(cells) if "vl.exercises.check_" in c.source]
 
 
-@pytest.mark.parametrize("path", sorted(notebooks.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+@COMMITTED
 def test_an_exercise_ships_open_and_its_folded_solution_is_right(path):
     (found,) = exercises_of(path)
     cell, folded = found

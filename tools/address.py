@@ -24,10 +24,10 @@ INSTALL = """try:
 except ImportError:
     from glob import glob
 
-    sources = [f"{wheel}[data]" for wheel in glob("./vrrae_lab-*.whl")]{remote}
+    sources = [f"{wheel}[data]" for wheel in glob("./vrrae_lab-*.whl")]REMOTE
     if not sources:
         raise SystemExit("Put the wheel of vrrae_lab (vrrae_lab-….whl) beside this notebook; run this again.") from None
-    %pip install -q "{{sources[0]}}"
+    %pip install -q "{sources[0]}"
     import vrrae_lab as vl"""
 
 
@@ -41,7 +41,7 @@ def install_cell(url: str) -> str:
     """The first code cell of each notebook: what is there is imported, then a wheel, then the repository is tried."""
     git = url if url.startswith("git+") else f"git+{url}"
     remote = f' + ["vrrae_lab[data] @ {git}"]' if url else ""
-    return INSTALL.replace("{remote}", remote).replace("{{", "{").replace("}}", "}")
+    return INSTALL.replace("REMOTE", remote)
 
 
 def badges(url: str, notebook: str) -> str:
@@ -57,15 +57,10 @@ def badges(url: str, notebook: str) -> str:
     )
 
 
-def without_badges(text: str) -> str:
-    """Markdown without the block that `with_badges` has put before it."""
-    return text.split(f"{BADGES}\n\n", 1)[-1]
-
-
 def with_badges(text: str, url: str, notebook: str) -> str:
     """Markdown with the badges of a notebook before it, in the place of earlier ones."""
-    block = badges(url, notebook)
-    return f"{block}\n{BADGES}\n\n{without_badges(text)}" if block else without_badges(text)
+    block, bare = badges(url, notebook), text.split(f"{BADGES}\n\n", 1)[-1]
+    return f"{block}\n{BADGES}\n\n{bare}" if block else bare
 
 
 def is_install_cell(cell: NotebookNode) -> bool:

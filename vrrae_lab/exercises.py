@@ -13,7 +13,7 @@ import numpy as np
 from vrrae_lab import display
 from vrrae_lab.checks import check_kind
 from vrrae_lab.density import KernelDensity
-from vrrae_lab.metrics import effective_rank
+from vrrae_lab.metrics import effective_rank, relative_error
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,11 +86,7 @@ def _dropped_energy(latents: np.ndarray, rank: int) -> float:
     return float(energy[rank:].sum() / energy.sum())
 
 
-def _relative_error(x: np.ndarray, x_hat: np.ndarray) -> float:
-    return float(100 * np.linalg.norm(x_hat - x) / np.linalg.norm(x))
-
-
-@_exercise(_relative_error)
+@_exercise(relative_error)
 def check_relative_error(answer: Callable[[np.ndarray, np.ndarray], float]) -> str:
     r"""Notebook 00: $100 \lVert \hat X - X \rVert / \lVert X \rVert$, the error of a batch in percent.
 

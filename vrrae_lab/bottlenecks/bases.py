@@ -41,7 +41,7 @@ class BatchBasis(eqx.Module):
             ValueError: if the batch is smaller than the rank.
         """
         svd = truncated_svd(
-            _less(latents, self.offset_of(latents)), self.rank, within_block=self.within_block, method=self.method
+            less(latents, self.offset_of(latents)), self.rank, within_block=self.within_block, method=self.method
         )
         return svd.basis, svd.coefficients
 
@@ -71,8 +71,14 @@ def _mean(latents: Float[Array, "batch latent_size"]) -> Float[Array, " latent_s
     return latents.mean(axis=0)
 
 
-def _less(latents: Float[Array, "batch latent_size"], offset: Array | None) -> Float[Array, "batch latent_size"]:
+def less(latents: Float[Array, "batch latent_size"], offset: Array | None) -> Float[Array, "batch latent_size"]:
+    """Latents with an offset taken off."""
     return latents if offset is None else latents - offset[None, :]
+
+
+def plus(low_rank_latents: Array, offset: Array | None) -> Array:
+    """Low-rank latents with an offset put back."""
+    return low_rank_latents if offset is None else low_rank_latents + offset[None, :]
 
 
 def _no_basis_of_its_own() -> ValueError:
@@ -135,7 +141,7 @@ class AdaptiveBasis(eqx.Module):
         Raises:
             ValueError: if the batch is smaller than the largest rank.
         """
-        svd = truncated_svd(_less(latents, self.offset_of(latents)), self.rank, method=self.method)
+        svd = truncated_svd(less(latents, self.offset_of(latents)), self.rank, method=self.method)
         return self.keep(svd.basis), self.keep(svd.coefficients)
 
     def offset_of(self, latents: Float[Array, "batch latent_size"]) -> Float[Array, " latent_size"] | None:
@@ -198,7 +204,7 @@ class FixedBasis(eqx.Module):
     ) -> tuple[Float[Array, "latent_size rank"], Float[Array, "batch rank"]]:
         """The basis, and the coefficients of the latents in it."""
         matrix = lax.stop_gradient(self.matrix)
-        return matrix, _less(latents, self.offset_for_decoding()) @ matrix
+        return matrix, less(latents, self.offset_for_decoding()) @ matrix
 
     def offset_of(self, latents: Float[Array, "batch latent_size"]) -> Float[Array, " latent_size"] | None:
         """The offset, whatever the latents are."""

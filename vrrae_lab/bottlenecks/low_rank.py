@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key
 
-from vrrae_lab.bottlenecks.bases import Basis, BatchBasis, FixedBasis
+from vrrae_lab.bottlenecks.bases import Basis, BatchBasis, FixedBasis, plus
 from vrrae_lab.bottlenecks.full_rank import Draw, MeanLayer, check_mean_layer
 from vrrae_lab.checks import check_key, check_kind, check_memory
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass
@@ -29,13 +29,13 @@ class LowRank(eqx.Module):
 
     def __call__(self, latents: Float[Array, "batch latent_size"], *, key: Key[Array, ""]) -> Draw:
         basis, coefficients = self.basis.project(latents)
-        return Draw(PointMass(coefficients), _plus(coefficients @ basis.T, self.basis.offset_of(latents)))
+        return Draw(PointMass(coefficients), plus(coefficients @ basis.T, self.basis.offset_of(latents)))
 
     def encode(self, latents: Float[Array, "batch latent_size"]) -> PointMass:
         return PointMass(self.basis.project(latents)[1])
 
     def decode(self, z: Float[Array, "batch rank"]) -> Float[Array, "batch latent_size"]:
-        return _plus(z @ self.basis.matrix_for_decoding().T, self.basis.offset_for_decoding())
+        return plus(z @ self.basis.matrix_for_decoding().T, self.basis.offset_for_decoding())
 
 
 class VariationalLowRank(eqx.Module):
@@ -90,17 +90,13 @@ class VariationalLowRank(eqx.Module):
     def __call__(self, latents: Float[Array, "batch latent_size"], *, key: Key[Array, ""]) -> Draw:
         basis, coefficients = self.basis.project(latents)
         posterior = self.posterior(coefficients)
-        return Draw(posterior, _plus(posterior.sample(key=key) @ basis.T, self.basis.offset_of(latents)))
+        return Draw(posterior, plus(posterior.sample(key=key) @ basis.T, self.basis.offset_of(latents)))
 
     def encode(self, latents: Float[Array, "batch latent_size"]) -> DiagonalGaussian:
         return self.posterior(self.basis.project(latents)[1])
 
     def decode(self, z: Float[Array, "batch rank"]) -> Float[Array, "batch latent_size"]:
-        return _plus(z @ self.basis.matrix_for_decoding().T, self.basis.offset_for_decoding())
-
-
-def _plus(low_rank_latents: Array, offset: Array | None) -> Array:
-    return low_rank_latents if offset is None else low_rank_latents + offset[None, :]
+        return plus(z @ self.basis.matrix_for_decoding().T, self.basis.offset_for_decoding())
 
 
 def check_basis(basis: Basis) -> None:

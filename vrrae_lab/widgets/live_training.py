@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 from vrrae_lab import models as family
 from vrrae_lab.adaptive_rank import with_rank
 from vrrae_lab.bottlenecks import AdaptiveBasis, BatchBasis, Bottleneck, Draw, LowRank, VariationalLowRank
+from vrrae_lab.bottlenecks.bases import less, plus
 from vrrae_lab.experiments.optimizer import adabelief
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass, Posterior
 from vrrae_lab.losses import Reconstruction, Terms, Variational
@@ -151,7 +152,7 @@ def _posterior(bottleneck: Bottleneck, latents: Array) -> tuple[Posterior, Decod
     basis, coefficients = bottleneck.basis.project(latents)
     posterior = PointMass(coefficients) if isinstance(bottleneck, LowRank) else bottleneck.posterior(coefficients)
     offset = bottleneck.basis.offset_of(latents)
-    return posterior, lambda z: z @ basis.T + (0 if offset is None else offset[None])
+    return posterior, lambda z: plus(z @ basis.T, offset)
 
 
 def _with_variable_rank(model: Autoencoder) -> Autoencoder:
@@ -168,7 +169,7 @@ def _look(model: Autoencoder, x: Array) -> tuple[Array, Array | None, Array | No
     posterior, decode = _posterior(model.bottleneck, latents)
     basis = getattr(model.bottleneck, "basis", None)
     offset = None if basis is None else basis.offset_of(latents)
-    decomposed = posterior.mean if basis is None else latents - (0 if offset is None else offset[None])
+    decomposed = posterior.mean if basis is None else less(latents, offset)
     values = jnp.linalg.svd(decomposed, compute_uv=False) / jnp.sqrt(len(x))
     kept = jnp.asarray(len(values)) if basis is None else jnp.sum(basis.mask)
     kl = deviation = None

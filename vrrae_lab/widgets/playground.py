@@ -310,10 +310,12 @@ class Playground(Race):
             return
         self.pause()
         self._quiet = True  # all at once
-        for name, value in preset.settings._asdict().items():
-            setattr(self, name, value)
-        self.changed, self.pair = dict(preset.changed), list(preset.pair)
-        self._quiet = False
+        try:
+            for name, value in preset.settings._asdict().items():
+                setattr(self, name, value)
+            self.changed, self.pair = dict(preset.changed), list(preset.pair)
+        finally:
+            self._quiet = False
         self._start_anew()
 
     def _leave_preset(self) -> None:
