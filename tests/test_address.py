@@ -19,7 +19,7 @@ def tree(tmp_path):
     for name in ("pyproject.toml", "CITATION.cff", "README.md"):
         shutil.copy(address.ROOT / name, tmp_path)
     (tmp_path / "notebooks").mkdir()
-    for name in ("00_start_here", "07_mnist"):
+    for name in ("00_start_here", "08_mnist"):
         shutil.copy(address.ROOT / "notebooks" / f"{name}.ipynb", tmp_path / "notebooks")
     address.write("", tmp_path)
     return tmp_path

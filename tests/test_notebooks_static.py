@@ -58,8 +58,8 @@ def test_an_exercise_ships_open_and_its_folded_solution_is_right(path):
 
 def test_notebooks_of_image_sets_are_there():
     names = {path.stem for path in notebooks.NOTEBOOKS.glob("*.ipynb")}
-    assert {"07_mnist", "08_cifar10", "09_celeba"} == set(notebooks.ON_A_TPU) <= names
-    assert {"09_celeba"} == set(notebooks.WITHOUT_PICTURES) <= names
+    assert {"08_mnist", "09_cifar10", "10_celeba"} == set(notebooks.ON_A_TPU) <= names
+    assert {"10_celeba"} == set(notebooks.WITHOUT_PICTURES) <= names
 
 
 @pytest.fixture
@@ -145,12 +145,12 @@ def test_notebook_that_names_no_kernel_is_noticed(write):
 
 def test_notebook_for_a_tpu_asks_for_one(write):
     colab = {"gpuType": "V5E1", "provenance": []}
-    path = write("x = 1", name="07_mnist", accelerator="TPU", colab=colab)
+    path = write("x = 1", name="08_mnist", accelerator="TPU", colab=colab)
     assert notebooks.problems(path) == []
     _edit(path, notebooks.clean)
     assert notebooks.problems(path) == []
     for metadata in ({}, {"accelerator": "GPU", "colab": colab}, {"accelerator": "TPU", "colab": {"provenance": []}}):
-        path = write("x = 1", name="07_mnist", **metadata)
+        path = write("x = 1", name="08_mnist", **metadata)
         assert notebooks.problems(path) == ["its metadata ask Colab for no TPU"]
 
 
@@ -188,7 +188,7 @@ def test_pictures_in_prose_are_noticed():
 
 
 def test_faces_are_kept_out_of_the_notebook_of_celeba(write):
-    path = write("x = 1", name="09_celeba", **notebooks.TPU_METADATA)
+    path = write("x = 1", name="10_celeba", **notebooks.TPU_METADATA)
     assert notebooks.problems(path) == []
     face = new_output("display_data", data={"image/png": ""})
     _edit(path, lambda nb: nb.cells[1].update(outputs=[face]))

@@ -39,10 +39,10 @@ POSTER_WAIT = 1500  # milliseconds, in which the page draws what it draws a part
 # What JupyterLab itself writes, so that opening and saving a notebook there does not change it.
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 # For Colab: which notebooks want a TPU, and what makes it give them one.
-ON_A_TPU = ("07_mnist", "08_cifar10", "09_celeba")
+ON_A_TPU = ("08_mnist", "09_cifar10", "10_celeba")
 TPU_METADATA = {"accelerator": "TPU", "colab": {"gpuType": "V5E1", "provenance": []}}
 # The terms of these data sets do not let their pictures be passed on.
-WITHOUT_PICTURES = ("09_celeba",)
+WITHOUT_PICTURES = ("10_celeba",)
 CHARTS = ("bar", "scatter")
 
 

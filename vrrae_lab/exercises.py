@@ -241,7 +241,7 @@ def check_truncate(answer: Callable[[np.ndarray, int], np.ndarray]) -> str:
 
 @_exercise(lambda beta, percent, squared_norm, batch_size: beta * percent / 100 * batch_size * squared_norm / 50)
 def check_beta_per_sample(answer: Callable[[float, float, float, int], float]) -> str:
-    """Notebook 07: what a β of the papers' loss is in the loss per sample and in nats (claim 17).
+    """Notebook 08: what a β of the papers' loss is in the loss per sample and in nats (claim 17).
 
     Args:
         answer: maps β, a relative error in percent, the mean of an image's squared norm and a batch size to the weight
@@ -268,7 +268,7 @@ def check_beta_per_sample(answer: Callable[[float, float, float, int], float]) -
 
 @_exercise(_dropped_energy)
 def check_dropped_energy(answer: Callable[[np.ndarray, int], float]) -> str:
-    """Notebook 08: the share of the energy of a batch of latents that a truncated SVD drops.
+    """Notebook 09: the share of the energy of a batch of latents that a truncated SVD drops.
 
     Args:
         answer: maps latents (batch, latent_size) and a rank to a number from 0 to 1.
@@ -293,7 +293,7 @@ def check_dropped_energy(answer: Callable[[np.ndarray, int], float]) -> str:
 
 @_exercise(lambda train, test: 100 * np.mean(test == (train.mean(axis=0) > 0.5)))
 def check_majority_accuracy(answer: Callable[[np.ndarray, np.ndarray], float]) -> str:
-    """Notebook 09: how many labels are right, in percent, if each attribute is always given its most frequent value.
+    """Notebook 10: how many labels are right, in percent, if each attribute is always given its most frequent value.
 
     Args:
         answer: maps labels of training images and of test images, both (images, attributes) of 0 and 1, to a number
@@ -319,7 +319,7 @@ def check_majority_accuracy(answer: Callable[[np.ndarray, np.ndarray], float]) -
 
 @_exercise(effective_rank)
 def check_effective_rank(answer: Callable[[np.ndarray], float]) -> str:
-    """Notebook 10: how many directions are in use (Roy & Vetterli, *The effective rank*, EUSIPCO 2007)?
+    """Notebook 11: how many directions are in use (Roy & Vetterli, *The effective rank*, EUSIPCO 2007)?
 
     Args:
         answer: maps singular values, of which some may be 0, to the exponential of the entropy of their shares.

@@ -114,7 +114,7 @@ def _environment(state: Path) -> dict[str, str]:
     environment = os.environ | {"VRRAE_LAB_FAST": "1", "JUPYTER_PREFER_ENV_PATH": "1"}
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         environment[name] = str(state / name.lower())
-    # a user's own kernels and settings have no say here, and without images notebooks 07 to 09 are sooner done
+    # a user's own kernels and settings have no say here, and without images notebooks 08 to 10 are sooner done
     for name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "VRRAE_LAB_MANUAL_DIR"):
         environment.pop(name, None)
     return environment

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
         "04_singular_values_and_beta",
         "05_latent_explorer",
         "06_aggregate_posterior",
-        "08_cifar10",
+        "09_cifar10",
     ],
 )
 def test_moving_the_first_handle_changes_the_picture(page, address, name):
@@ -32,6 +32,6 @@ def test_moving_the_first_handle_changes_the_picture(page, address, name):
 
 
 def test_notebook_without_widgets_runs_from_top_to_bottom(page, address):
-    rig.open_notebook(page, address, "09_celeba.ipynb")
+    rig.open_notebook(page, address, "10_celeba.ipynb")
     rig.run_all(page)
-    rig.save_screenshot(page, "09_celeba")
+    rig.save_screenshot(page, "10_celeba")

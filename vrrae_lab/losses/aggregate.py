@@ -28,7 +28,7 @@ class AggregateMatching(eqx.Module):
 
     With finitely many kernels this has no minimum: a code that is far from *all* centres gains by going further, as
     the density of the kernels falls faster there than the prior's (claim 21). Training with a large β, or for very
-    long, can end with codes that run away; notebook 06 shows it. So watch their norms, keep β small, and stop in time.
+    long, can end with codes that run away; notebook 07 shows it. So watch their norms, keep β small, and stop in time.
     Widths of Gaussian posteriors are held by nothing here and can shrink until the same happens.
 
     Source: Saha, Joshi & Whitaker, *Matching aggregate posteriors in the variational autoencoder*, arXiv 2311.07693.
