@@ -681,6 +681,11 @@ LIBRARY = {
         number=(1, [Bad(v, says="no claim has the number") for v in (0, -1, 999, "x", None, NAN)]),
     ),
     "derivations.report.check": row(derivations.check, claim=(TRUE, WRONG), key=(K, KEY)),
+    "Outcomes.check": row(
+        derivations.Outcomes({1: derivations.check(TRUE, key=K)}).check,
+        number=(1, [Bad(v, says="there are 1") for v in (0, -1, 999, "x", None, NAN)]),
+        key=(K, KEY),
+    ),
     "derivations.report.findings_table": row(derivations.findings_table, outcome=(None, WRONG)),
     "derivations.report.table": row(
         derivations.table, outcomes=([], [Bad([None], TypeError, "outcome"), Bad(["a"], TypeError, "outcome")])

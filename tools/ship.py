@@ -23,6 +23,7 @@ from PIL import Image
 
 import vrrae_lab as vl
 from vrrae_lab.data.images import MNIST_SHEET
+from vrrae_lab.derivations.report import as_json
 from vrrae_lab.environment import CHANGED, commit
 from vrrae_lab.experiments import (
     Ablations,
@@ -227,6 +228,23 @@ def make_model(name: str, own: Shipped, path: Path, record_path: Path, manual_di
     return model
 
 
+def ship_claims() -> None:
+    """Check every claim with seed 0, and record what came out."""
+    outcomes = []
+    for claim in vl.derivations.CLAIMS:
+        outcomes.append(vl.derivations.check(claim, key=jr.key(0)))
+        print(outcomes[-1], flush=True)
+        jax.clear_caches()  # no check needs what was compiled for another: together that is a gigabyte
+    record = {
+        "experiment": "claims",
+        "settings": {"seed": 0},
+        "duration_seconds": round(sum(outcome.seconds for outcome in outcomes), 1),
+        **environment(),
+        "results": [as_json(outcome) for outcome in outcomes],
+    }
+    write_json(PACKAGE / "records" / "claims.json", record)
+
+
 def images(data: str, manual_dir: str | None) -> tuple[vl.data.Dataset, vl.data.Dataset, vl.data.Dataset]:
     """To train on, to test on, and those of the former that come with the package, on which a record can be checked."""
     if data == "bumps":
@@ -296,7 +314,7 @@ if __name__ == "__main__":
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"of {', '.join(always)} (all), mnist_2000 (images), {', '.join(RACES)} (races, minutes), "
+        help=f"of {', '.join(always)} (all), mnist_2000 (images), claims and {', '.join(RACES)} (minutes), "
         f"{', '.join(FULL_RUNS)} (hours)",
     )
     parser.add_argument(
@@ -309,7 +327,7 @@ if __name__ == "__main__":
     trial = {"beta": arguments.beta, "num_steps": arguments.steps}
     trial = {setting: value for setting, value in trial.items() if value is not None}
     chosen = arguments.names or always
-    known = tuple(MODELS) if trial else (*always, "mnist_2000", *RACES, *FULL_RUNS)
+    known = tuple(MODELS) if trial else (*always, "claims", "mnist_2000", *RACES, *FULL_RUNS)
     if unknown := [name for name in chosen if name not in known]:
         sys.exit(f"nothing named {', '.join(unknown)} is shipped; there are: {', '.join(known)}")
     code = commit()
@@ -323,6 +341,8 @@ if __name__ == "__main__":
                 ship_model(chosen_name, arguments.manual_dir)
             elif chosen_name in RACES:
                 ship_race(chosen_name, arguments.manual_dir)
+            elif chosen_name == "claims":
+                ship_claims()
             elif chosen_name == "mnist_2000":
                 ship_mnist_sample(arguments.manual_dir)
             else:

@@ -1,19 +1,26 @@
-"""Runs the checks of claims, and says what became of them: as text, as a Markdown table, as JSON."""
+"""Runs the checks of claims, and says what became of them: as text, as tables, as JSON."""
 
+import html
 import math
 import textwrap
+import threading
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 from jaxtyping import Array, Key
 
+from vrrae_lab import display
 from vrrae_lab.checks import check_key, check_kind
-from vrrae_lab.derivations.claim import Claim, Finding
+from vrrae_lab.derivations.claim import Claim, Finding, Verdict
 
 WIDTH, INDENT = 100, " " * 5
+MARKS = {Verdict.TRUE: "●", Verdict.CONDITIONAL: "◐", Verdict.FALSE: "○", Verdict.CONTRADICTION: "≠"}
+_ROW = "display:grid;grid-template-columns:2.2em 1.2em minmax(9em,1fr) minmax(0,11em) 4em;gap:6px;align-items:baseline"
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,6 +33,7 @@ class Outcome:
         error: why it failed to run, or None.
         supported: whether the recorded verdict stands.
         seconds: how long the check took.
+        shipped: the outcome of the same check that comes with the package, to compare with; or None.
     """
 
     claim: Claim
@@ -33,6 +41,7 @@ class Outcome:
     error: str | None
     supported: bool
     seconds: float
+    shipped: "Outcome | None" = None
 
     def __repr__(self) -> str:
         return f"Claim {self.claim.number}, {self.claim.name}: {_conclusion(self)}"
@@ -41,23 +50,91 @@ class Outcome:
         return f"{self.claim._repr_markdown_()}\n\n{findings_table(self)}\n\n{_conclusion(self)}"
 
 
-def check(claim: Claim, *, key: Key[Array, ""]) -> Outcome:
+class Outcomes(dict[int, Outcome]):
+    """Outcomes by the numbers of their claims; a notebook shows them as a list of which each line unfolds.
+
+    Attributes:
+        origin: where they come from, in words.
+    """
+
+    origin = ""
+
+    def check(self, number: int, *, key: Key[Array, ""], progress: bool = True) -> Outcome:
+        """Run the check of one claim again, here and now; the outcome shows its figures beside these.
+
+        Args:
+            number: of the claim.
+            key: draws the data that the check is made on; see `check`.
+            progress: whether to show a progress bar.
+
+        Raises:
+            ValueError: if there is no claim of this number.
+        """
+        if number not in self:
+            raise ValueError(f"number = {number}: there are {', '.join(map(str, self))}")
+        return check(self[number].claim, key=key, shipped=self[number], progress=progress)
+
+    def __repr__(self) -> str:
+        supported = sum(outcome.supported for outcome in self.values())
+        return f"{supported} of {len(self)} checks support their verdict"
+
+    def _repr_html_(self) -> str:
+        count = Counter(outcome.claim.verdict for outcome in self.values())
+        verdicts = ", ".join(f"{MARKS[verdict]} {count[verdict]} {verdict}" for verdict in Verdict if count[verdict])
+        rows = "".join(_unfolding(outcome) for outcome in self.values())
+        end = f'<div style="opacity:.7;margin-top:8px">{html.escape(self.origin)}</div>' if self.origin else ""
+        return display.card(repr(self), verdicts, rows + end)
+
+
+def check(claim: Claim, *, key: Key[Array, ""], shipped: Outcome | None = None, progress: bool = False) -> Outcome:
     """Run the check of one claim; an exception in it is an outcome that does not support the verdict.
 
     Args:
         claim: which to check.
         key: the same key for all claims is in order, each makes its own of it.
+        shipped: an earlier outcome of this check: its figures are shown beside the new ones, and its seconds tell the
+            progress bar how long the check may take.
+        progress: whether to show a progress bar.
     """
     check_kind("claim", claim, Claim, "give one of derivations.CLAIMS, such as derivations.by_number(7)")
     check_key(key)
     started = time.perf_counter()
-    try:
-        evidence = claim.check(jax.random.fold_in(key, claim.number))
-    except Exception as error:  # whatever it is, the other claims are still to be checked
-        reason = f"{type(error).__name__}: {error}"
-        return Outcome(claim, (), reason, False, time.perf_counter() - started)
+    with _clock(f"claim {claim.number}", None if shipped is None else shipped.seconds, progress):
+        try:
+            evidence = claim.check(jax.random.fold_in(key, claim.number))
+        except Exception as error:  # whatever it is, the other claims are still to be checked
+            reason = f"{type(error).__name__}: {error}"
+            return Outcome(claim, (), reason, False, time.perf_counter() - started, shipped)
     seconds = time.perf_counter() - started
-    return Outcome(claim, evidence.findings, None, evidence.supports_verdict, seconds)
+    return Outcome(claim, evidence.findings, None, evidence.supports_verdict, seconds, shipped)
+
+
+@contextmanager
+def _clock(name: str, expected: float | None, progress: bool) -> Iterator[None]:
+    """A bar that moves by the clock while a check runs, which cannot say how far it is."""
+    from tqdm.auto import tqdm
+
+    over, started = threading.Event(), time.perf_counter()
+    about = "{elapsed}" if expected is None else f"{{elapsed}}, about {max(1, expected):.0f} s on our machine"
+    with tqdm(
+        total=expected, desc=name, disable=not progress, leave=False, bar_format=f"{{desc}} {{bar}} {about}"
+    ) as bar:
+
+        def tick() -> None:
+            while not over.wait(0.25):
+                elapsed = time.perf_counter() - started
+                bar.n = elapsed if expected is None else min(elapsed, expected)
+                bar.refresh()
+
+        ticking = threading.Thread(target=tick, daemon=True)
+        if progress:
+            ticking.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if progress:
+                ticking.join()
 
 
 def text(outcome: Outcome) -> str:
@@ -86,14 +163,42 @@ def table(outcomes: Iterable[Outcome]) -> str:
 
 
 def findings_table(outcome: Outcome) -> str:
-    """A Markdown table with a row for each figure that decides: what was measured, the figure, its bound."""
+    """A Markdown table with a row for each figure that decides: what was measured, the figure, its bound.
+
+    Where the outcome has a shipped one beside it, "yours" is the figure just measured and "ours" the shipped one.
+    """
     check_kind("outcome", outcome, Outcome, "give what derivations.check returns")
-    rows = ["| figure | value | needed | holds |", "| --- | ---: | ---: | --- |"]
+    head, *rows = _figures(outcome)
+    rule = ["---", *["---:"] * (len(head) - 2), "---"]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in row)} |" for row in (head, rule, *rows))
+
+
+def _figures(outcome: Outcome) -> list[list[str]]:
+    """The cells of `findings_table`, the head first."""
+    ours = {} if outcome.shipped is None else {finding.quantity: finding for finding in outcome.shipped.findings}
+    rows = [["figure", *(["yours", "ours"] if ours else ["value"]), "needed", "holds"]]
     for finding in outcome.findings:
+        beside = [f"{ours[finding.quantity].value:.4g}" if finding.quantity in ours else "–"] if ours else []
         needed = f"{finding.relation} {finding.bound:.3g}"
-        cells = finding.quantity, f"{finding.value:.4g}", needed, "yes" if finding.holds else "NO"
-        rows.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
-    return "\n".join(rows)
+        rows.append([finding.quantity, f"{finding.value:.4g}", *beside, needed, "yes" if finding.holds else "NO"])
+    return rows
+
+
+def _unfolding(outcome: Outcome) -> str:
+    """A line of HTML that unfolds to the claim, why the verdict, and the figures."""
+    claim, (head, *rows) = outcome.claim, _figures(outcome)
+    holding = "supports it" if outcome.supported else "CONTRADICTS it"
+    cells = str(claim.number), MARKS[claim.verdict], claim.name, str(claim.verdict), f"{outcome.seconds:.1f} s"
+    line = "".join(f"<span>{html.escape(cell)}</span>" for cell in cells)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    table = f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>{body}</table>"
+    texts = f"{claim.source}: {claim.statement}", f"Verdict: {claim.verdict}. {claim.explanation} The check {holding}:"
+    paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in texts)
+    return (
+        '<details style="border-top:1px solid rgba(125,133,144,.25);padding:3px 0">'
+        f'<summary style="{_ROW}">{line}</summary>'
+        f'<div style="margin:4px 0 10px 2.2em">{paragraphs}{outcome.error or table}</div></details>'
+    )
 
 
 def _cell(text: str) -> str:
@@ -130,6 +235,19 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
+
+
+def from_json(claim: Claim, entry: dict[str, Any]) -> Outcome:
+    """What `as_json` was made of. Of a figure that was not finite it is known whether it held, so which it was."""
+
+    def finding(found: dict[str, Any]) -> Finding:
+        value = found["value"]
+        if value is None:
+            value = math.nan if not found["holds"] else math.inf if found["relation"] == ">" else -math.inf
+        return Finding(found["quantity"], value, found["relation"], found["bound"])
+
+    findings = tuple(map(finding, entry["findings"]))
+    return Outcome(claim, findings, entry["error"], entry["supported"], entry["seconds"])
 
 
 def _conclusion(outcome: Outcome) -> str:
