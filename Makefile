@@ -18,6 +18,9 @@ COLAB_TESTS := $(filter-out $(addprefix tests/test_,$(addsuffix .py,aggregate_ma
 	density_selectors distribution docs experiments_bandwidth_table experiments_image_sets experiments_studies features microbatch \
 	notebooks_static penalties sharding total_correlation training_checkpoints usage)) \
 	$(wildcard tests/test_derivations_*.py),$(wildcard tests/test_*.py))
+# The newest versions need a newer Python: `make newest NEWEST_PYTHON=python3.13`.
+NEWEST_PYTHON ?= python3.13
+NEWEST_INSTALLED := .venv-newest/.installed
 COLAB_NOTEBOOKS := $(foreach number,00 06 08,$(wildcard notebooks/$(number)_*.ipynb))
 
 # Notebooks run on this environment's own kernel, whatever kernels the user has installed elsewhere.
@@ -25,7 +28,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab demo test processors colab bench browser lint notebooks shipped runs page page-check docs constraints address
+.PHONY: help install lab demo test test-all newest constraints-newest processors colab bench browser lint notebooks shipped runs page page-check docs constraints address
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +64,12 @@ processors: $(INSTALLED) ## The unit tests as on other processors: OpenBLAS's ke
 colab: $(COLAB_INSTALLED) ## Unit tests and notebooks 00, 06, 08 with the versions that Colab has preinstalled
 	VRRAE_LAB_FAST=1 XLA_FLAGS=--xla_backend_optimization_level=0 .venv-colab/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -o filterwarnings=default \
 		--nbmake --nbmake-kernel=python3 --nbmake-timeout=300 $(COLAB_NOTEBOOKS) $(COLAB_TESTS) $(ARGS)
+
+newest: $(NEWEST_INSTALLED) ## The unit tests with the newest versions of everything, on Python 3.13
+	VRRAE_LAB_FAST=1 .venv-newest/bin/python -m pytest -n $(JOBS) --dist loadfile -o filterwarnings=default tests \
+		--ignore=tests/browser --ignore=tests/test_benchmarks.py $(ARGS)
+
+test-all: test newest docs processors ## Before a release (hours): also the newest versions, the documentation, other processors
 
 bench: $(INSTALLED) ## Speed, side by side with RRAEs and PyTorch, which it installs too (ARGS="steps --threads 2")
 	$(BIN)/python -m pip install -q -e ".[bench]" -c constraints.txt
@@ -107,6 +116,15 @@ docs: $(INSTALLED) ## The documentation as web pages in build/docs, from the REA
 
 # Direct addresses and editable installs are left out, and what marks a local build (torch's "+cpu") is cut off: a
 # constraint is a name and a version.
+# After it, `make newest` installs what it has written.
+constraints-newest: ## Write constraints-newest.txt from what pip finds for Python 3.13
+	rm -rf .venv-newest
+	$(NEWEST_PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install -e ".[$(EXTRAS)]"
+	{ echo "# Made by \`make constraints-newest\`: the newest versions on Python 3.13, which \`make newest\` tries."; \
+	  .venv-newest/bin/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | sed 's/+.*//'; \
+	} > constraints-newest.txt
+
 constraints: $(INSTALLED) ## Upgrade everything in .venv and write constraints.txt from it
 	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e ".[$(EXTRAS),bench,docs]"
 	{ echo "# Made by \`make constraints\`: the versions this project is tried with."; \
@@ -125,6 +143,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 		{ echo "'$(PYTHON)' cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -e ".[$(EXTRAS)]" -c constraints.txt
+	@touch $@
+
+$(NEWEST_INSTALLED): pyproject.toml constraints-newest.txt
+	$(NEWEST_PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install -e ".[$(EXTRAS)]" -c constraints-newest.txt
 	@touch $@
 
 $(COLAB_INSTALLED): pyproject.toml constraints-colab.txt

@@ -7,14 +7,14 @@ from benchmarks.measure import Row, row_of_a_process
 
 NUM_DEVICES = 8
 NUM_STEPS = 20
-# batch and latent size of each way to decompose: where B <= 2L the latents are gathered
-WAYS = {"latents gathered": (64, 64), "Gram matrix": (512, 64)}
+# batch and latent size of each way to decompose: where B <= 2L the latents are gathered. A VAE decomposes nothing.
+WAYS = {"latents gathered": (64, 64), "Gram matrix": (512, 64), "none (VAE)": (64, 8)}
 
 
 def rows(fast: bool) -> list[Row]:
-    """A VRRAE of the digits, rank 8, AdaBelief: the largest relative difference of a step's loss, the largest
-    absolute one of a weight, and the largest angle between the spans of the frozen bases, in radians; the vectors in
-    them turn into each other where singular values nearly tie.
+    """A VRRAE of the digits, rank 8, AdaBelief, and a VAE beside it: the largest relative difference of a step's loss,
+    the largest absolute one of a weight, and the largest angle between the spans of the frozen bases, in radians; the
+    vectors in them turn into each other where singular values nearly tie.
     """
     devices = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={NUM_DEVICES}", "JAX_PLATFORMS": "cpu"}
     return [
@@ -41,13 +41,16 @@ def measured(way: str, precision: str, num_steps: int) -> Row:
     def with_precision(tree):
         return jax.tree.map(lambda leaf: leaf.astype(precision) if eqx.is_inexact_array(leaf) else leaf, tree)
 
-    model = with_precision(vl.vrrae((8, 8, 1), latent_size=latent_size, rank=8, key=key))
+    decomposes = way != "none (VAE)"
+    model = vl.vrrae((8, 8, 1), latent_size, rank=8, key=key) if decomposes else vl.vae((8, 8, 1), latent_size, key=key)
+    model = with_precision(model)
     settings = {"loss": with_precision(vl.losses.Variational(0.03)), "optimizer": optax.adabelief(1e-3), "key": key}
     settings |= {"batch_size": batch_size, "num_steps": num_steps, "progress": False}
     (one, history), (many, its_history) = (
         vl.fit(model, x, mesh=mesh, **settings) for mesh in (None, Mesh(np.array(jax.devices()), ("batch",)))
     )
-    bases = [vl.freeze_basis(trained, x).bottleneck.basis.matrix for trained in (one, many)]
+    bases = [vl.freeze_basis(trained, x).bottleneck.basis.matrix for trained in (one, many)] if decomposes else []
+    angle = {"angle of the bases": vl.linalg.subspace_angle(*bases)} if decomposes else {}
     ratio = its_history.terms["loss"] / history.terms["loss"]
     return {
         "decomposition": way,
@@ -56,8 +59,7 @@ def measured(way: str, precision: str, num_steps: int) -> Row:
         "steps": num_steps,
         "loss": float(np.abs(ratio - 1).max()),
         "weights": _difference(one, many),
-        "angle of the bases": vl.linalg.subspace_angle(*bases),
-    }
+    } | angle
 
 
 def _difference(a, b) -> float:

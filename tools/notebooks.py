@@ -35,6 +35,7 @@ MAX_LINES = 20
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 POSTER_WIDTH, POSTER_BYTES = 1040, 120_000
+PICTURES, PICTURE_SIZE = NOTEBOOKS.parent / "docs" / "notebooks", (360, 240)  # for the README's table
 POSTER_WAIT = 1500  # milliseconds, in which the page draws what it draws a part at a time
 # What JupyterLab itself writes, so that opening and saving a notebook there does not change it.
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -44,6 +45,7 @@ TPU_METADATA = {"accelerator": "TPU", "colab": {"gpuType": "V5E1", "provenance":
 # The terms of these data sets do not let their pictures be passed on.
 WITHOUT_PICTURES = ("10_celeba",)
 CHARTS = ("bar", "scatter")
+PLOTLY = "application/vnd.plotly.v1+json"
 
 
 def code_cells(nb: NotebookNode) -> list[NotebookNode]:
@@ -105,6 +107,18 @@ def run(path: Path) -> None:
     if (size := len(text.encode())) > MAX_BYTES:
         raise ValueError(f"{path.name} would have {size:,} bytes, at most {MAX_BYTES:,}: show fewer or smaller figures")
     write_text(path, text)
+    _write_picture(nb, path.stem)
+
+
+def _write_picture(nb: NotebookNode, name: str) -> None:
+    """The notebook's first widget, or without one its first chart, made small."""
+    found = [output.data for output in _outputs(nb) if "image/png" in output.get("data", {})]
+    pictures = [data["image/png"] for data in sorted(found, key=lambda data: PLOTLY in data)]
+    if pictures:
+        PICTURES.mkdir(exist_ok=True)
+        small = Image.open(io.BytesIO(base64.b64decode(pictures[0]))).convert("RGB")
+        small.thumbnail(PICTURE_SIZE)
+        small.quantize(64).save(PICTURES / f"{name}.png", optimize=True)
 
 
 def put_posters(nb: NotebookNode) -> None:
@@ -181,7 +195,7 @@ def has_pictures(nb: NotebookNode) -> bool:
 def _is_picture(output: NotebookNode) -> bool:
     found = output.get("data", {})
     # A PNG beside a chart is the same chart, drawn by `run`.
-    chart = found.get("application/vnd.plotly.v1+json")
+    chart = found.get(PLOTLY)
     if chart is not None:
         pictured = {trace.get("type", "scatter") for trace in chart["data"]} - set(CHARTS)
         return bool(pictured) or bool(chart.get("layout", {}).get("images")) or "data:image" in str(chart)

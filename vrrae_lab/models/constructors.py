@@ -33,66 +33,47 @@ from vrrae_lab.nets import ConvDecoder, ConvEncoder, Shape, check_shape
 
 
 def ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Autoencoder with a narrow latent vector ("diabolo").
-
-    Args:
-        shape: (height, width, channels) of one image.
-        latent_size: length of the latent vector.
-        key: draws the initial weights.
-
-    Raises:
-        ValueError: if a size is too small.
-    """
+    """Autoencoder with a narrow latent vector ("diabolo")."""
     return _assemble("ae", shape, latent_size, Identity(), key)
 
 
 def long_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Autoencoder with the long latent vector of an RRAE and no truncation. Args as in `ae`."""
+    """Autoencoder with the long latent vector of an RRAE and no truncation."""
     return _assemble("long_ae", shape, latent_size, Identity(), key)
 
 
 def contractive_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Autoencoder to be trained with `losses.Contractive`. Args as in `ae`."""
+    """Autoencoder to be trained with `losses.Contractive`."""
     return _assemble("contractive_ae", shape, latent_size, Identity(), key)
 
 
 def avae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Autoencoder to be trained with `losses.AggregateMatching`: no noise, no posteriors. Args as in `ae`."""
+    """Autoencoder to be trained with `losses.AggregateMatching`: no noise, no posteriors."""
     return _assemble("avae", shape, latent_size, Identity(), key)
 
 
 def sparse_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Autoencoder whose latents pass through a sigmoid, to be trained with `losses.Sparse`. Args as in `ae`."""
+    """Autoencoder whose latents pass through a sigmoid, to be trained with `losses.Sparse`."""
     return _assemble("sparse_ae", shape, latent_size, Sigmoid(), key)
 
 
 def vae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Variational autoencoder: mean and log variance are linear maps of the encoder's output. Args as in `ae`."""
+    """Variational autoencoder: mean and log variance are linear maps of the encoder's output."""
     return _variational("vae", shape, latent_size, None, key)
 
 
 def vae_identity(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """VAE whose mean is the encoder's output itself, f = I (ablation). Args as in `ae`."""
+    """VAE whose mean is the encoder's output itself, f = I (ablation)."""
     return _variational("vae_identity", shape, latent_size, eqx.nn.Identity(), key)
 
 
 def beta_tcvae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """A VAE to be trained with `losses.TotalCorrelation`. Args as in `ae`."""
+    """A VAE to be trained with `losses.TotalCorrelation`."""
     return _variational("beta_tcvae", shape, latent_size, None, key)
 
 
 def irmae(shape: Shape, latent_size: int, num_matrices: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Implicit rank-minimising autoencoder: linear layers without bias between encoder and latent vector.
-
-    Args:
-        shape: (height, width, channels) of one image.
-        latent_size: length L of the latent vector.
-        num_matrices: how many matrices of L×L, each with initial weights of its own.
-        key: draws the initial weights.
-
-    Raises:
-        ValueError: if a size is too small.
-    """
+    """Implicit rank-minimising autoencoder: linear layers without bias between encoder and latent vector."""
     check_key(key)
     key, bottleneck_key = jax.random.split(key)
     stack = LinearStack(latent_size, num_matrices, key=bottleneck_key)
@@ -100,26 +81,14 @@ def irmae(shape: Shape, latent_size: int, num_matrices: int, *, key: Key[Array, 
 
 
 def lorae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
-    """Low-rank autoencoder: one matrix as in `irmae`, to be trained with `losses.NuclearNorm`. Args as in `ae`."""
+    """Low-rank autoencoder: one matrix as in `irmae`, to be trained with `losses.NuclearNorm`."""
     check_key(key)
     key, bottleneck_key = jax.random.split(key)
     return _assemble("lorae", shape, latent_size, LinearStack(latent_size, 1, key=bottleneck_key), key)
 
 
 def rrae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]) -> Autoencoder:
-    """Rank reduction autoencoder: the decoder sees the truncated SVD of the batch's latents.
-
-    Args:
-        shape: (height, width, channels) of one image.
-        latent_size: length L of the latent vector.
-        rank: singular directions kept, at most `latent_size`.
-        centre: whether the mean of the batch's latents is taken off before the SVD and put back before the decoder;
-            the papers' models do not.
-        key: draws the initial weights.
-
-    Raises:
-        ValueError: if a size is too small or the rank exceeds the latent size.
-    """
+    """Rank reduction autoencoder: the decoder sees the truncated SVD of the batch's latents."""
     _check_rank(rank, latent_size, key)
     return _assemble("rrae", shape, latent_size, LowRank.of_rank(rank, centre=centre), key, *_recipe(rank, centre))
 
@@ -127,7 +96,7 @@ def rrae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key
 def adaptive_rrae(
     shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]
 ) -> Autoencoder:
-    """RRAE that starts from a large rank, to be trained with `AdaptiveRank` as callback. Args as in `rrae`."""
+    """RRAE that starts from a large rank, to be trained with `AdaptiveRank` as callback."""
     _check_rank(rank, latent_size, key)
     return _assemble(
         "adaptive_rrae", shape, latent_size, LowRank(AdaptiveBasis(rank, centre=centre)), key, *_recipe(rank, centre)
@@ -135,7 +104,7 @@ def adaptive_rrae(
 
 
 def vrrae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]) -> Autoencoder:
-    """Variational rank reduction autoencoder: the SVD coefficients are the mean of a Gaussian. Args as in `rrae`."""
+    """Variational rank reduction autoencoder: the SVD coefficients are the mean of a Gaussian."""
     _check_rank(rank, latent_size, key)
     key, bottleneck_key = jax.random.split(key)
     bottleneck = VariationalLowRank(rank, centre=centre, key=bottleneck_key)
@@ -145,7 +114,7 @@ def vrrae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, ke
 def adaptive_vrrae(
     shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]
 ) -> Autoencoder:
-    """VRRAE that starts from a large rank, to be trained with `AdaptiveRank` as callback. Args as in `rrae`."""
+    """VRRAE that starts from a large rank, to be trained with `AdaptiveRank` as callback."""
     _check_rank(rank, latent_size, key)
     key, bottleneck_key = jax.random.split(key)
     bottleneck = VariationalLowRank(rank, basis=AdaptiveBasis(rank, centre=centre), key=bottleneck_key)
@@ -153,7 +122,7 @@ def adaptive_vrrae(
 
 
 def rrae_vae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]) -> Autoencoder:
-    """VRRAE whose mean is a trained linear map of the SVD coefficients, f(α) (ablation). Args as in `rrae`."""
+    """VRRAE whose mean is a trained linear map of the SVD coefficients, f(α) (ablation)."""
     _check_rank(rank, latent_size, key)
     key, bottleneck_key = jax.random.split(key)
     mean_layer = eqx.nn.Linear(rank, rank, key=jax.random.fold_in(bottleneck_key, 1))
@@ -181,6 +150,38 @@ CONSTRUCTORS: dict[str, Callable[..., Autoencoder]] = {
         adaptive_vrrae,
     )
 }
+
+# What an argument is, for every constructor that has it: how it is described, and its value in the example.
+ARGUMENTS = {
+    "shape": ("(height, width, channels) of one image.", "(28, 28, 1)"),
+    "latent_size": ("length L of the latent vector.", "64"),
+    "rank": ("how many singular directions are kept, at most `latent_size`.", "8"),
+    "num_matrices": ("how many matrices of L×L, each with initial weights of its own.", "2"),
+    "centre": (
+        "whether the mean of the batch's latents is subtracted before the SVD and added again before the\n"
+        "            decoder; in the papers' models it is not.",
+        None,
+    ),
+    "key": ("draws the initial weights.", "jax.random.key(0)"),
+}
+
+
+def _documented(constructor: Callable[..., Autoencoder]) -> str:
+    """The docstring with arguments, errors and an example, which are the same for all constructors."""
+    names = list(inspect.signature(constructor).parameters)
+    described = "\n".join(f"        {name}: {ARGUMENTS[name][0]}" for name in names)
+    values = {name: ARGUMENTS[name][1] for name in names if ARGUMENTS[name][1]}
+    call = ", ".join(value if name == "shape" else f"{name}={value}" for name, value in values.items())
+    too_large = " or the rank exceeds the latent size" if "rank" in names else ""
+    return (
+        f"{(constructor.__doc__ or '').rstrip()}\n\n    Args:\n{described}\n\n"
+        f"    Raises:\n        ValueError: if a size is too small{too_large}.\n\n"
+        f"    Example:\n        >>> vl.{constructor.__name__}({call})\n    "
+    )
+
+
+for _constructor in CONSTRUCTORS.values():
+    _constructor.__doc__ = _documented(_constructor)
 
 
 def build(constructor: str, arguments: dict[str, Any], *, key: Key[Array, ""]) -> Autoencoder:
