@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from vrrae_lab.papers import BANDWIDTHS
 PACKAGE = Path(vl.__file__).parent
 RECORDS = {path.stem for path in (PACKAGE / "records").glob("*.json")}
 MODELS = sorted(path.stem for path in (PACKAGE / "shipped").glob("*.ckpt"))
-EXPERIMENTS = sorted(RECORDS - {*MODELS, "bandwidth_table"})
+EXPERIMENTS = sorted(RECORDS - {*MODELS, "bandwidth_table", "claims"})
 MOST_BYTES = 10_000_000  # of all shipped models, which every installation downloads
 
 # Whatever machine this is, without a network: of MNIST the images in the package, which are of the training set.
@@ -98,6 +99,21 @@ def test_the_table_of_bandwidths_is_the_full_one_and_agrees():
     for i, j in ((0, 0), (6, 3), (-1, -1)):
         exact = vl.density.exact_avae_bandwidth(grid["latent_sizes"][i], grid["num_centres"][j])
         assert grid["bandwidths"][i][j] == pytest.approx(exact, rel=1e-6)
+
+
+def test_the_outcomes_of_all_claims_are_shipped_and_are_those_of_the_checks():
+    record, outcomes = shipped_record("claims"), vl.derivations.shipped_outcomes()
+    assert {"settings", "commit", "versions", "device", "command", "duration_seconds"} <= record.keys()
+    assert list(outcomes) == [claim.number for claim in vl.derivations.CLAIMS]
+    for entry, outcome in zip(record["results"], outcomes.values(), strict=True):
+        claim = outcome.claim
+        assert (entry["name"], entry["verdict"]) == (claim.name, claim.verdict)
+        assert outcome.supported and outcome.findings and all(finding.holds for finding in outcome.findings)
+    assert record["commit"][:7] in outcomes.origin and "seed 0" in outcomes.origin
+    for number in (1, 4):  # algebra on random latents: as the same seed gives it, but for rounding
+        again = outcomes.check(number, key=jax.random.key(0), progress=False)
+        assert [f.quantity for f in again.findings] == [f.quantity for f in outcomes[number].findings]
+        assert again.supported
 
 
 def test_unknown_names_list_the_known():
