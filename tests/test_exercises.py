@@ -5,11 +5,13 @@ import re
 import numpy as np
 import pytest
 from scipy.special import logsumexp
+from scipy.stats import norm
 
 from vrrae_lab import exercises
 from vrrae_lab.density import KernelDensity
 from vrrae_lab.exercises import (
     check_active_units,
+    check_aggregate_divergence,
     check_beta_per_sample,
     check_collapse_threshold,
     check_dropped_energy,
@@ -239,6 +241,45 @@ def test_leave_one_out_accepts_right_answers():
 )
 def test_leave_one_out_says_what_is_wrong(answer, hint):
     assert_hint(check_leave_one_out(answer), hint)
+
+
+def log_prior(z, half=0.5, dimensions=None):
+    return -half * (z**2).sum(axis=1) - (z.shape[1] if dimensions is None else dimensions) / 2 * np.log(2 * np.pi)
+
+
+def log_kernels(z, centres, h):
+    return np.asarray(KernelDensity(centres, h).log_density(z))
+
+
+def test_aggregate_divergence_accepts_right_answers():
+    assert check_aggregate_divergence(lambda z, c, h: (log_kernels(z, c, h) - log_prior(z)).mean()).right
+
+    def by_hand(z, c, h):
+        exponents = -((z[:, None] - c[None]) ** 2).sum(axis=-1) / (2 * h**2)
+        log_q = logsumexp(exponents, axis=1) - np.log(len(c)) - z.shape[1] / 2 * np.log(2 * np.pi * h**2)
+        return np.mean(log_q - norm.logpdf(z).sum(axis=1))
+
+    assert check_aggregate_divergence(by_hand).right
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda z, c, h: log_kernels(z, c, h) - log_prior(z), "average the codes"),
+        (lambda z, c, h: (log_prior(z) - log_kernels(z, c, h)).mean(), "that is log p − log q"),
+        (lambda z, c, h: (log_kernels(z, c, h) - log_prior(z)).sum(), "take their mean"),
+        (lambda z, c, h: log_kernels(z, c, h).mean(), "the prior is missing"),
+        (lambda z, c, h: (log_kernels(z, c, h) + log_prior(z)).mean(), "you have added it"),
+        (lambda z, c, h: (log_kernels(z, c, h) - log_prior(z, dimensions=0)).mean(), "normaliser too"),
+        (lambda z, c, h: (log_kernels(z, c, h) - log_prior(z, dimensions=1)).mean(), "the power l"),
+        (lambda z, c, h: (log_kernels(z, c, h) - log_prior(z, half=1)).mean(), "the half is missing"),
+        (lambda z, c, h: (log_kernels(c, z, h) - log_prior(c)).mean(), "swapped"),
+        (lambda z, c, h: (log_kernels(z, c, h**2) - log_prior(z)).mean(), "-0.987 nats, not"),
+        (lambda z, c, h: (log_kernels(z, c, h) - log_prior(z, dimensions=2)).mean(), "in one it should be"),
+    ],
+)
+def test_aggregate_divergence_says_what_is_wrong(answer, hint):
+    assert_hint(check_aggregate_divergence(answer), hint)
 
 
 def weight(beta, percent, squared_norm, batch_size):

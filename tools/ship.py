@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
@@ -22,6 +23,7 @@ import optax
 from PIL import Image
 
 import vrrae_lab as vl
+from vrrae_lab import density
 from vrrae_lab.data.images import MNIST_SHEET
 from vrrae_lab.derivations.report import as_json
 from vrrae_lab.environment import CHANGED, commit
@@ -111,6 +113,38 @@ MODELS = {
     # the paper's sizes; `tools/ship.py mnist_vrrae mnist_vae --beta 2 --steps 500` is one of the trials
     "mnist_vrrae": Shipped("mnist", "vrrae", {"latent_size": 100, "rank": 16}, 1.0, 5000, **MNIST),
     "mnist_vae": Shipped("mnist", "vae", {"latent_size": 16}, 1.0, 5000, **MNIST),
+}
+
+
+@dataclass(frozen=True)
+class Matched(Shipped):
+    """A model of digits trained with `losses.AggregateMatching`: AVAE's, or AVAE's loss on a VRRAE that is shipped.
+
+    Attributes:
+        start: the shipped model it goes on from; None for weights of its own.
+        num_centres: images of a batch that are not decoded.
+        longer: steps until which the training is looked at; the shipped model is that after `num_steps`.
+    """
+
+    start: str | None = None
+    num_centres: int = 1024
+    longer: int = 0
+
+    def bandwidth(self) -> float:
+        """Of the kernels, on codes that are to add up to the prior."""
+        return density.corrected_bandwidth(density.exact_avae_bandwidth(8, self.num_centres))
+
+    def settings(self) -> dict[str, object]:
+        """What decides the training, JSON-ready."""
+        matching = {"loss": "AggregateMatching", "num_centres": self.num_centres, "bandwidth": self.bandwidth()}
+        return super().settings() | matching | ({"start": self.start} if self.start else {})
+
+
+MATCHED = {
+    "digits_avae": Matched("digits", "avae", {"latent_size": 8}, 0.3, 600, 1024 + 128, longer=3000),
+    "digits_vrrae_avae": Matched(
+        "digits", "vrrae", {"latent_size": 64, "rank": 8}, 0.3, 600, 1024 + 128, start="digits_vrrae"
+    ),
 }
 RUNS = {
     "bumps_fast": Bumps.fast(),
@@ -210,22 +244,116 @@ def make_model(name: str, own: Shipped, path: Path, record_path: Path, manual_di
     if history.stopped == "interrupted":  # nothing half-trained is shipped
         raise KeyboardInterrupt
     model = jax.tree.map(as_saved, vl.freeze_basis(model, train.x))
+    about = _along_the_diagonal(model) if own.data == "bumps" else {}
+    save_model(path, record_path, model, own, (seen, test), about, history.seconds + history.compile_seconds)
+    return model
+
+
+def save_model(
+    path: Path,
+    record_path: Path,
+    model: vl.Autoencoder,
+    own: Shipped,
+    data: tuple[vl.data.Dataset, vl.data.Dataset],
+    about: dict[str, Any],
+    seconds: float,
+) -> None:
+    """Write a trained model, its numbers as its file has them, and its record: `data` are what it is measured on."""
+    seen, test = data
     posterior = model.encode(seen.x)
     record = {
-        "settings": {"data": own.data, "image_size": train.shape[0], **own.settings()},
+        "settings": {"data": own.data, "image_size": seen.shape[0], **own.settings()},
         "measured_on": seen.name,
         "train_error": vl.metrics.relative_error(seen.x, model.reconstruct(seen.x)),
         "test_error": vl.metrics.relative_error(test.x, model.reconstruct(test.x)),
         "kl_per_coefficient": vl.metrics.kl_per_coefficient(posterior),
         "active_units": int(vl.metrics.active_units(posterior.mean).sum()),
-        **(_along_the_diagonal(model) if own.data == "bumps" else {}),
-        "duration_seconds": round(history.seconds + history.compile_seconds, 1),
+        **about,
+        "duration_seconds": round(seconds, 1),
         **environment(),
     }
     vl.checkpoint.save(path, model, record, half_precision=True)
     write_json(record_path, record)
     print(record)
-    return model
+
+
+class Norms:
+    """A callback that looks at how far the codes lie from 0, and at the error on test images."""
+
+    every = 100
+
+    def __init__(self, x: np.ndarray, test: np.ndarray) -> None:
+        """Args: x: images to encode. test: others to reconstruct."""
+        self.x, self.test = x, test
+        self.seen: dict[str, list[float]] = {"step": [], "median": [], "largest": [], "test_error": []}
+
+    def __call__(
+        self, step: int, model: vl.Autoencoder, loss: Any, terms: dict[str, np.ndarray]
+    ) -> tuple[vl.Autoencoder, Any]:
+        """Look; nothing is changed."""
+        norms = np.linalg.norm(model.encode(self.x).mean, axis=1)
+        error = vl.metrics.relative_error(self.test, model.reconstruct(self.test))
+        for name, value in zip(self.seen, (step, np.median(norms), norms.max(), error), strict=True):
+            self.seen[name].append(round(float(value), 3))
+        return model, loss
+
+    def state(self) -> dict[str, Any]:
+        """What was seen."""
+        return self.seen
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Remember what `state` has returned."""
+        self.seen = state
+
+
+def ship_matched(name: str) -> None:
+    """Train a model with AVAE's loss: it and its record."""
+    own = MATCHED[name]
+    train, test, seen = images(own.data, None)
+    loss = vl.losses.AggregateMatching(own.beta, own.bandwidth(), own.num_centres)
+    optimizer, looks = own.optimizer(), Norms(train.x, test.x)
+    if own.start is None:
+        model = build(own.constructor, {"shape": train.shape, **own.sizes}, key=jr.key(1))
+    else:
+        model, _ = vl.checkpoint.load(vl.checkpoint.shipped(own.start))
+        before, notes = model, vl.experiments.shipped_record(own.start)["settings"]
+        model, fixed = with_posteriors_of_width(model, own.bandwidth())
+        optimizer = optax.chain(optimizer, optax.masked(optax.set_to_zero(), fixed))
+
+    def fit(number: str, model: vl.Autoencoder, num_steps: int, **settings: Any) -> tuple[vl.Autoencoder, float]:
+        kept = vl.Checkpoints(ROOT / "runs" / "models" / f"{name}-{number}")
+        model, history = vl.fit(model, train.x, num_steps=num_steps, key=jr.key(2), checkpoints=kept, **settings)
+        if history.stopped == "interrupted":
+            raise KeyboardInterrupt
+        return model, history.seconds + history.compile_seconds
+
+    ours = {"loss": loss, "optimizer": optimizer, "batch_size": own.batch_size, "callback": looks}
+    made, seconds = fit("ours", model, own.num_steps, **ours)
+    made, about = jax.tree.map(as_saved, made), {}
+    if own.longer:
+        fit("ours", model, own.longer, **ours)
+        about["while_training"] = looks.seen
+    if own.start is not None:
+        kl = {"loss": vl.losses.Variational(notes["beta"]), "batch_size": notes["batch_size"]}
+        control, _ = fit("control", before, own.num_steps, optimizer=own.optimizer(), **kl)
+        about["as_long_with_the_kl_divergence"] = {
+            "second_moments": np.square(control.encode(train.x).mean).mean(axis=0).round(4).tolist(),
+            "test_error": vl.metrics.relative_error(test.x, control.reconstruct(test.x)),
+        }
+    paths = PACKAGE / "shipped" / f"{name}.ckpt", PACKAGE / "records" / f"{name}.json"
+    save_model(*paths, made, own, (seen, test), about, seconds)
+
+
+def with_posteriors_of_width(model: vl.Autoencoder, width: float) -> tuple[vl.Autoencoder, vl.Autoencoder]:
+    """A frozen VRRAE all of whose posteriors have one standard deviation, and which of its leaves are to stay so."""
+
+    def layer(model: Any) -> tuple[Any, Any]:
+        return model.bottleneck.log_variance_layer.weight, model.bottleneck.log_variance_layer.bias
+
+    weight, bias = layer(model)
+    held = eqx.tree_at(layer, model, (np.zeros_like(weight), np.full_like(bias, 2 * np.log(width))))
+    nothing = jax.tree.map(lambda _: False, eqx.filter(held, eqx.is_inexact_array))
+    return held, eqx.tree_at(layer, nothing, (True, True))
 
 
 def ship_claims() -> None:
@@ -311,7 +439,7 @@ def _along_the_diagonal(model: vl.Autoencoder) -> dict[str, float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="tools/ship.py", description="Make the shipped records and models.")
-    always = (*MODELS, *RUNS)
+    always = (*MODELS, *MATCHED, *RUNS)
     parser.add_argument(
         "names",
         nargs="*",
@@ -341,6 +469,8 @@ if __name__ == "__main__":
                 try_model(chosen_name, replace(MODELS[chosen_name], **trial), arguments.manual_dir)
             elif chosen_name in MODELS:
                 ship_model(chosen_name, arguments.manual_dir)
+            elif chosen_name in MATCHED:
+                ship_matched(chosen_name)
             elif chosen_name in RACES:
                 ship_race(chosen_name, arguments.manual_dir)
             elif chosen_name == "claims":

@@ -13,6 +13,7 @@ import numpy as np
 from vrrae_lab import display
 from vrrae_lab.checks import check_kind
 from vrrae_lab.density import KernelDensity
+from vrrae_lab.gaussian import LOG_2_PI
 from vrrae_lab.metrics import effective_rank, relative_error
 
 
@@ -84,6 +85,11 @@ def _truncate(z: np.ndarray, rank: int) -> np.ndarray:
 def _dropped_energy(latents: np.ndarray, rank: int) -> float:
     energy = np.linalg.svd(latents, compute_uv=False) ** 2
     return float(energy[rank:].sum() / energy.sum())
+
+
+def _divergence(z: np.ndarray, centres: np.ndarray, bandwidth: float) -> float:
+    log_prior = -0.5 * np.sum(z**2 + LOG_2_PI, axis=1)
+    return float(np.mean(KernelDensity(centres, bandwidth).log_density(z) - log_prior))
 
 
 @_exercise(relative_error)
@@ -398,3 +404,41 @@ def _left_out(points: np.ndarray, bandwidth: float) -> tuple[np.ndarray, dict[st
             np.log((kernels**2).sum(axis=1) - 1) - np.log(2) - normaliser,
         ),
     }
+
+
+@_exercise(_divergence)
+def check_aggregate_divergence(answer: Callable[[np.ndarray, np.ndarray, float], float]) -> str:
+    """Notebook 07: AVAE's estimate of the KL divergence of the aggregate posterior from the prior.
+
+    Args:
+        answer: maps codes (batch, l), the codes on which the kernels are (m, l), and their bandwidth to one number, in
+            nats.
+    """
+    z, centres, bandwidth = np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([[1.0, 1.0], [0.0, 0.5], [-1.0, 0.0]]), 0.5
+    log_q = np.asarray(KernelDensity(centres, bandwidth).log_density(z), float)
+    squares, normaliser = (z**2).sum(axis=1), np.log(2 * np.pi)  # that of a Gaussian in two dimensions
+    each = log_q + squares / 2 + normaliser
+    wanted = each.mean()
+    swapped = np.asarray(KernelDensity(z, bandwidth).log_density(centres), float)
+    found = _asked(answer, z, centres, bandwidth)
+    assert np.ndim(found) == 0, f"one number is wanted, but the answer has shape {np.shape(found)}: average the codes"
+    for hint, wrong in {
+        "that is log p − log q: the divergence of q from p averages log q − log p": -wanted,
+        "that is the sum over the codes: take their mean": each.sum(),
+        "that is the mean of log q: the prior is missing": log_q.mean(),
+        "subtract the log density of the prior, which is negative; you have added it": (2 * log_q - each).mean(),
+        "the prior has a normaliser too, (2π)^(-l/2), which is missing": wanted - normaliser,
+        "the normaliser of the prior is that of one dimension: raise it to the power l": wanted - normaliser / 2,
+        "the exponent of the prior is minus half the squared norm: the half is missing": wanted + (squares / 2).mean(),
+        "the kernels are on the centres and the density is wanted at z: you have swapped the two": (
+            swapped + 0.5 * (centres**2).sum(axis=1) + normaliser
+        ).mean(),
+    }.items():
+        assert abs(found - wrong) > 1e-3, hint
+    assert abs(found - wanted) < 1e-3, f"the two codes here have a mean of {wanted:.3f} nats, not {found:.4g}"
+    single = _asked(answer, z[:, :1], centres[:, :1], bandwidth)
+    right = _divergence(z[:, :1], centres[:, :1], bandwidth)
+    assert abs(single - right) < 1e-3, (
+        f"right in two dimensions, but in one it should be {right:.3f} and not {single:.4g}: l is the number of columns"
+    )
+    return "Right: it is the second term of the loss, `vl.losses.AggregateMatching`."
