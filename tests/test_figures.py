@@ -209,7 +209,10 @@ def test_lines_stand_where_they_belong_on_the_asked_axes() -> None:
     np.testing.assert_array_equal(figure.data[1].x, x[:2])
     assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", "linear")
     assert figure.layout.xaxis.title.text == "gap"
-    assert figure.layout.xaxis.exponentformat == "power"  # one millionth is 10⁻⁶ on an axis, not 1μ
+    ticks = dict(zip(figure.layout.xaxis.ticktext, figure.layout.xaxis.tickvals, strict=True))
+    assert ticks["0.2"] == pytest.approx(0.2) and ticks["10"] == pytest.approx(10)
+    wide = figures.lines({"a": np.ones(2)}, [1e-6, 1.0], log_x=True).layout.xaxis
+    assert (wide.type, wide.exponentformat) == ("log", "power")  # one millionth is 10⁻⁶ on an axis, not 1μ
 
 
 def test_seed_strip_shows_each_seed_the_means_and_the_floors() -> None:

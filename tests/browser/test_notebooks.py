@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
         "02_kl_derivation",
         "04_singular_values_and_beta",
         "05_latent_explorer",
-        "06_aggregate_posterior",
+        "06_kernel_density",
         "09_cifar10",
     ],
 )

@@ -147,17 +147,26 @@ def lines(
         if np.isfinite(heights).any():
             sign = f"{DASHES[dash]} " if any(other != "solid" for _, other in styles) else ""
             labels.append((sign + name, float(heights[np.isfinite(heights)][-1]), colour))
-    figure.update_xaxes(title=x_name, type="log" if log_x else "linear", exponentformat="power" if log_x else None)
+    figure.update_xaxes(title=x_name, **(_logarithmic_axis(np.asarray(x, float)) if log_x else {}))
     logarithmic = log_y and not signed
-    figure.update_yaxes(title=quantity, type="log" if logarithmic else "linear")
-    if logarithmic:
-        figure.update_yaxes(exponentformat="power", dtick=1 if len(finite) and np.ptp(np.log10(finite)) > 2 else None)
+    figure.update_yaxes(title=quantity, **(_logarithmic_axis(finite) if logarithmic else {}))
     if signed:
         powers = [unit * 10**i for i in range(DECADES + 1)]
         ticks = [value for value in [*(-p for p in powers[::-1]), 0, *powers] if finite.min() <= value <= finite.max()]
         figure.update_yaxes(tickvals=_signed_logarithm(np.array(ticks), unit), ticktext=[number(v) for v in ticks])
         finite = _signed_logarithm(finite, unit)
     return _with_names(styled(figure, title, 700, 400), labels, np.log10(finite) if logarithmic else finite)
+
+
+def _logarithmic_axis(values: np.ndarray) -> dict[str, Any]:
+    """An axis with a tick at each power of ten, as a power, or in a narrow range at 1, 2 and 5 of each, as numbers."""
+    powers = np.log10(values[values > 0])
+    low, high = (float(powers.min()), float(powers.max())) if len(powers) else (0.0, 0.0)
+    if high - low > 3:
+        return {"type": "log", "exponentformat": "power", "dtick": 1}
+    decades = range(math.floor(low) - 1, math.ceil(high) + 1)
+    ticks = [digit * 10.0**power for power in decades for digit in (1, 2, 5)]
+    return {"type": "log", "tickvals": ticks, "ticktext": [number(tick) for tick in ticks]}
 
 
 def _signed_logarithm(values: np.ndarray, unit: float) -> np.ndarray:
