@@ -216,3 +216,22 @@ def test_a_folder_is_explored_under_the_names_of_its_classes(tmp_path):
     lab = vl.widgets.explore(vl.freeze_basis(model, data.x), data)
     assert lab._data["classes"] == ["dark", "light"]
     lab.close()
+
+
+def test_a_split_keeps_each_image_once_with_its_label():
+    data = vl.data.from_arrays(np.arange(10)[:, None, None] * np.ones((4, 4), int), list("aaaaabbbbb"), name="own")
+    train, test = data.split(4, key=jax.random.key(0))
+    assert (len(train), len(test), train.name, test.name) == (6, 4, "own", "own, kept aside")
+    assert sorted([*train.x[:, 0, 0, 0], *test.x[:, 0, 0, 0]]) == list(range(10))
+    for part in (train, test):
+        assert ["ab"[int(n > 4)] for n in part.x[:, 0, 0, 0]] == part.labels.tolist()
+        assert (np.diff(part.x[:, 0, 0, 0].astype(int)) > 0).all()
+    again, other = data.split(4, key=jax.random.key(0))[1], data.split(4, key=jax.random.key(1))[1]
+    assert np.array_equal(test.x, again.x) and not np.array_equal(test.x, other.x)
+    assert vl.data.from_arrays(BYTES).split(1, key=jax.random.key(0))[0].labels is None
+
+
+@pytest.mark.parametrize("num_test", [0, 6, 7])
+def test_a_split_leaves_images_on_both_sides(num_test):
+    with pytest.raises(ValueError, match=f"num_test = {num_test}, but images has 6 images: use 1 to 5"):
+        vl.data.from_arrays(BYTES).split(num_test, key=jax.random.key(0))

@@ -22,6 +22,7 @@ from vrrae_lab.exercises import (
     check_relative_error,
     check_smallest_rank,
     check_truncate,
+    check_worst,
 )
 
 CHECKS = {name: check for name, check in vars(exercises).items() if name.startswith("check_") and name != "check_kind"}
@@ -393,3 +394,30 @@ def test_majority_accuracy_accepts_the_right_answer():
 )
 def test_majority_accuracy_says_what_is_wrong(answer, hint):
     assert_hint(check_majority_accuracy(answer), hint)
+
+
+def each(x, x_hat, power=2):
+    off, own = ((np.abs(images) ** power).sum(axis=(1, 2, 3)) for images in (x_hat - x, x))
+    return off / own
+
+
+def test_worst_accepts_right_answers():
+    assert check_worst(lambda x, x_hat, count: np.argsort(-each(x, x_hat))[:count]).right
+    assert check_worst(lambda x, x_hat, count: sorted(range(len(x)), key=lambda i: -each(x, x_hat)[i])[:count]).right
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda x, x_hat, count: np.argmax(each(x, x_hat)), "one, 1"),
+        (lambda x, x_hat, count: -np.sort(-each(x, x_hat))[:count], "whole numbers"),
+        (lambda x, x_hat, count: np.argsort(-each(x, x_hat)), r"\[:count\]"),
+        (lambda x, x_hat, count: np.argsort(each(x, x_hat))[:count], "falling"),
+        (lambda x, x_hat, count: np.argsort(-((x_hat - x) ** 2).sum(axis=(1, 2, 3)))[:count], "divide by the norm"),
+        (lambda x, x_hat, count: np.argsort(-each(x, x_hat, 1))[:count], r"not \[1 0\]"),
+        (lambda x, x_hat, count: np.argsort(-each(x, x_hat))[:count][::-1], "comes first"),
+        (lambda x, x_hat, count: [1, 2, 3][:count], "comes third"),
+    ],
+)
+def test_worst_says_what_is_wrong(answer, hint):
+    assert_hint(check_worst(answer), hint)

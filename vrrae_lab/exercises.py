@@ -92,6 +92,11 @@ def _divergence(z: np.ndarray, centres: np.ndarray, bandwidth: float) -> float:
     return float(np.mean(KernelDensity(centres, bandwidth).log_density(z) - log_prior))
 
 
+def _error_of_each(x: np.ndarray, x_hat: np.ndarray) -> np.ndarray:
+    off, own = (np.linalg.norm(images.reshape(len(x), -1), axis=1) for images in (x_hat - x, x))
+    return off / own
+
+
 @_exercise(relative_error)
 def check_relative_error(answer: Callable[[np.ndarray, np.ndarray], float]) -> str:
     r"""Notebook 00: $100 \lVert \hat X - X \rVert / \lVert X \rVert$, the error of a batch in percent.
@@ -348,6 +353,31 @@ def check_effective_rank(answer: Callable[[np.ndarray], float]) -> str:
         f"σ = (3, 1) has shares 3/4 and 1/4 and effective rank 1.755, not {unequal:.4g}"
     )
     return "Right: as many as there are equal directions, and fewer where one is larger."
+
+
+@_exercise(lambda x, x_hat, count: np.argsort(-_error_of_each(x, x_hat), kind="stable")[:count])
+def check_worst(answer: Callable[[np.ndarray, np.ndarray, int], np.ndarray]) -> str:
+    """Notebook 12: which images does a model reconstruct worst?
+
+    Args:
+        answer: maps images and their reconstructions, both (batch, height, width, channels), and a count to the numbers
+            of that many images, by falling relative error.
+    """
+    x, off = np.zeros((4, 2, 2, 1)), np.zeros((4, 2, 2, 1))
+    x[:, 0, 0, 0] = [10, 1, 4, 5]
+    off[0, :, :, 0] = 1  # of norm 2
+    off[1:3, 1, 1, 0] = [0.5, 1]
+    # relative errors 0.2, 0.5, 0.25, 0; of the errors alone the first is the largest
+    found = np.asarray(_asked(answer, x, x + off, 2))
+    assert found.ndim, f"two numbers are wanted, but the answer is one, {found}: keep a number for each image, axis 0"
+    assert found.dtype.kind in "iu", f"whole numbers are wanted, but the answer has {found.dtype}: use np.argsort"
+    assert found.shape == (2,), f"count = 2, but the answer has shape {found.shape}: cut it with [:count]"
+    assert 3 not in found, "image 3 is reconstructed perfectly, yet you name it: sort by falling error"
+    assert set(found) != {0, 2}, "these have the largest errors, but 1 is the largest for its norm: divide by the norm"
+    assert set(found) == {1, 2}, f"the relative errors are 0.2, 0.5, 0.25 and 0, so 1 and 2 are wanted, not {found}"
+    assert found.tolist() == [1, 2], "the right two, but the worst, 1, comes first"
+    assert np.asarray(_asked(answer, x, x + off, 3)).tolist() == [1, 2, 0], "with count = 3, image 0 comes third"
+    return "Right: the worst first, each measured against its own norm."
 
 
 @_exercise(lambda points, bandwidth: KernelDensity(points, bandwidth).leave_one_out())

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Array, Bool, Float, Key, Shaped, UInt8
 
 from vrrae_lab import display
-from vrrae_lab.checks import check_kind, check_number, check_positive, check_whole
+from vrrae_lab.checks import check_key, check_kind, check_number, check_positive, check_whole
+from vrrae_lab.randomness import generator
 
 NUM_SHOWN = 16  # of the images, where a notebook shows the set
 
@@ -124,6 +125,32 @@ class Dataset:
         if not 1 <= n <= len(self):
             raise ValueError(f"n = {n}, but {self.name} has {len(self)} images: ask for 1 to {len(self)}")
         return replace(self, x=self.x[:n], labels=None if self.labels is None else self.labels[:n])
+
+    def split(self, num_test: int, *, key: Key[Array, ""]) -> tuple["Dataset", "Dataset"]:
+        """Divide the images at random: pictures of a folder come class by class, so its last ones are no fair test.
+
+        Args:
+            num_test: how many to keep aside.
+            key: decides which.
+
+        Returns:
+            The images to train on and those kept aside, each in the order they had.
+
+        Raises:
+            ValueError: if that leaves none to train on, or `num_test` is below 1.
+
+        Example:
+            >>> train, test = vl.data.digits().split(300, key=jax.random.key(0))
+        """
+        check_key(key)
+        check_whole("num_test", num_test)
+        if not 1 <= num_test < len(self):
+            raise ValueError(f"num_test = {num_test}, but {self.name} has {len(self)} images: use 1 to {len(self) - 1}")
+        aside = np.isin(np.arange(len(self)), generator(key).permutation(len(self))[:num_test])
+        return self._of(~aside, self.name), self._of(aside, f"{self.name}, kept aside")
+
+    def _of(self, chosen: Bool[np.ndarray, " batch"], name: str) -> "Dataset":
+        return replace(self, name=name, x=self.x[chosen], labels=None if self.labels is None else self.labels[chosen])
 
     def as_floats(self) -> "Dataset":
         """The same images as float32: bytes become fractions of 255, in [0, 1]; floats stay as they are."""
