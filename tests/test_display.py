@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import re
 
 import equinox as eqx
@@ -144,8 +145,13 @@ def test_a_claim_is_its_sentence_with_latex_and_all_claims_are_a_table():
 def test_a_record_is_the_table_of_its_study(name):
     record = experiments.shipped_record(name)
     assert isinstance(record, experiments.Record)
-    table = experiments.EXPERIMENTS[record["experiment"]].table(record)
-    assert table in record._repr_markdown_() and len(repr(record)) < 300
+    table = experiments.EXPERIMENTS[record["experiment"]].table(record).splitlines()
+    *head, blank = record._repr_markdown_().splitlines()[: -len(table)]
+    shown = record._repr_markdown_().splitlines()[-len(table) :]
+    assert head == [repr(record)] and not blank and len(repr(record)) < 300
+    assert [line.removesuffix("  ") for line in shown] == table
+    text = [line for line, after in itertools.pairwise(shown) if line and after and not (line + after).startswith("|")]
+    assert all(line.endswith("  ") for line in text)  # a line each in Markdown, too
 
 
 def test_the_record_of_a_model_and_a_stranger_show_a_line():

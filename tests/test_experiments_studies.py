@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -334,6 +335,25 @@ def test_candidates_differ_in_their_rates(finished: Any) -> None:
         for rate in ("0.001", "0.01")
     }
     assert moved["0.001"] != moved["0.01"]
+
+
+def test_lost_below_counts_runs_left_of_the_threshold_by_seed() -> None:
+    betas, rates, lost = (0.1, 0.5, 1.4), (1e-3, 1e-2), {("VAE", 0.1, 1e-3, 1), ("VRRAE", 0.1, 1e-2, 1)}
+    lost |= {("VRRAE", 0.5, 1e-3, 0), ("VRRAE", 0.5, 1e-2, 0)} | {
+        (m, 1.4, r, 0) for m in ("VAE", "VRRAE") for r in rates
+    }
+    results = [
+        {"model": f"{m}, {b:g} of the threshold, rate {r:g}", "seed": seed, "metrics": {"active_units": units}}
+        for m, b, r, seed in itertools.product(("VAE", "VRRAE"), betas, rates, (0, 1))
+        for units in [[True, (m, b, r, seed) not in lost]]
+    ]
+    record = {
+        "settings": {"relative_betas": betas, "learning_rates": rates},
+        "data": {"betas": [4 * b for b in betas], "pixel_eigenvalues": [2.0, 1.9]},
+        "seeds": [0, 1],
+        "results": results,
+    }
+    assert collapse_map.lost_below(record) == {"VAE": [0, 1], "VRRAE": [2, 1]}
 
 
 def test_verdict_counts_runs_on_both_sides_of_the_threshold(finished: Any) -> None:

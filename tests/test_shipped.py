@@ -121,3 +121,10 @@ def test_unknown_names_list_the_known():
         vl.checkpoint.shipped("no_such_model")
     with pytest.raises(ValueError, match="bumps_2000_steps"):
         shipped_record("no_such_record")
+
+
+def test_a_record_that_is_not_there_yet_is_stood_in_for():
+    assert shipped_record("of the future", "mnist_fast", "mnist") == shipped_record("mnist_fast")
+    assert shipped_record("mnist", "mnist_fast") == shipped_record("mnist")
+    with pytest.raises(ValueError, match="no record 'x' or 'y' comes with the package: there are ablations"):
+        shipped_record("x", "y")

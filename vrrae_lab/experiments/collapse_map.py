@@ -148,6 +148,18 @@ def thresholds(record: Mapping[str, Any]) -> list[float]:
     return [2 * eigenvalue for eigenvalue in record["data"]["pixel_eigenvalues"]]
 
 
+def lost_below(record: Mapping[str, Any]) -> dict[str, list[int]]:
+    """For each model, in how many runs below every linear threshold a coefficient was lost: a count for each seed."""
+    settings, lowest = record["settings"], thresholds(record)[-1]
+    below = [b for b, beta in zip(settings["relative_betas"], record["data"]["betas"], strict=True) if beta < lowest]
+    found = {}
+    for model in _models(record):
+        names = [_name(model, b, rate) for b in below for rate in settings["learning_rates"]]
+        shares = [comparison.collapsed_shares(record, name) for name in names]
+        found[model] = [sum(by_seed.get(seed, 0) > 0 for by_seed in shares) for seed in record["seeds"]]
+    return found
+
+
 def _shares(record: Mapping[str, Any], name: str) -> list[float]:
     return list(comparison.collapsed_shares(record, name).values())
 

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -15,6 +16,7 @@ from vrrae_lab.checks import check_at_least, check_kind, check_number, check_pat
 from vrrae_lab.environment import CHANGED, COMPUTING, commit, device, versions
 
 COUNTS = ("num_steps", "image_size", "num_train", "num_test")  # also where the default is None
+LINE_END = re.compile(r"(?<![|\n])\n(?![|\n])")  # of text that goes on in the next line
 PACKAGES = (*COMPUTING, "numpy", "scikit-learn")
 
 
@@ -35,19 +37,28 @@ class Record(dict[str, Any]):
 
     def _repr_markdown_(self) -> str:
         table = self.tables.get(self.get("experiment", ""))
-        return repr(self) if table is None else f"{repr(self)}\n\n{table(self)}"
+        if table is None:
+            return repr(self)
+        lines = LINE_END.sub("  \n", table(self))  # of which Markdown would make one paragraph
+        return f"{repr(self)}\n\n{lines}"
 
 
-def shipped_record(name: str) -> Record:
+def shipped_record(name: str, *instead: str) -> Record:
     """A record that comes with the package (made by `make shipped`).
 
+    Args:
+        name: of the record.
+        instead: names of others, of which the first that is there is taken where that one is not: a reduced run, say.
+
     Raises:
-        ValueError: if there is none of that name.
+        ValueError: if there is none of these names.
     """
     known = _shipped_records()
-    if name not in known:
-        raise ValueError(f"no record {name!r} comes with the package: there are {', '.join(known)}")
-    return Record(json.loads(known[name].read_text()))
+    found = next((each for each in (name, *instead) if each in known), None)
+    if found is None:
+        names = " or ".join(map(repr, (name, *instead)))
+        raise ValueError(f"no record {names} comes with the package: there are {', '.join(known)}")
+    return Record(json.loads(known[found].read_text()))
 
 
 def _shipped_records() -> dict[str, Path]:
