@@ -43,7 +43,7 @@ html_theme_options = (
 
 nb_execution_mode = "off"
 suppress_warnings = ["mystnb.unknown_mime_type"]  # plotly's own: each figure carries a picture of itself too
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 3
 
 # A name in backticks is a link where there is such an object, and code elsewhere.
