@@ -138,7 +138,7 @@ def test_what_is_said_of_mnist_is_what_the_record_shows() -> None:
     assert sum(active["VAE"]) == 15 and sum(active["VRRAE"]) == 16
     assert sorted(kl["VAE"])[2] < 0.02 < 0.1 < sorted(kl["VAE"])[3]
     assert record["settings"]["vae_beta"] == pytest.approx(1000 * record["settings"]["vrrae_beta"])
-    assert f"{sum(kl['VRRAE']):.0f} nats for 16 coefficients against {sum(kl['VAE']):.0f}" in results
+    assert f"{sum(kl['VRRAE']):.0f} nats for 16 coefficients where the VAE pays {sum(kl['VAE']):.0f}" in results
 
 
 def test_what_is_said_of_the_scores_of_mnist_is_what_the_record_shows() -> None:
