@@ -357,12 +357,10 @@ def with_posteriors_of_width(model: vl.Autoencoder, width: float) -> tuple[vl.Au
 
 
 def ship_claims() -> None:
-    """Check every claim with seed 0, and record what came out; the seconds are the processor's, whatever else runs."""
+    """Check every claim with seed 0, and record what came out."""
     outcomes = []
     for claim in vl.derivations.CLAIMS:
-        started = time.process_time()
-        outcome = vl.derivations.check(claim, key=jr.key(0))
-        outcomes.append(replace(outcome, seconds=time.process_time() - started))
+        outcomes.append(vl.derivations.check(claim, key=jr.key(0)))
         print(outcomes[-1], flush=True)
         jax.clear_caches()  # no check needs what was compiled for another: together that is a gigabyte
     record = {

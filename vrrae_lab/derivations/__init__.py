@@ -77,8 +77,8 @@ def shipped_outcomes() -> Outcomes:
     found = {entry["number"]: entry for entry in record["results"]}
     outcomes = Outcomes({c.number: from_json(c, found[c.number]) for c in CLAIMS if c.number in found})
     outcomes.origin = (
-        f"Checked in {record['duration_seconds']:.0f} s with seed {record['settings']['seed']} at commit "
-        f"{record['commit'][:7]}, by jax {record['versions']['jax']} on {record['device']['kind']}."
+        f"Checked in {record['duration_seconds']:.0f} s of a processor with seed {record['settings']['seed']} at "
+        f"commit {record['commit'][:7]}, by jax {record['versions']['jax']} on {record['device']['kind']}."
     )
     return outcomes
 

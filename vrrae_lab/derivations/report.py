@@ -20,7 +20,8 @@ from vrrae_lab.derivations.claim import Claim, Finding, Verdict
 
 WIDTH, INDENT = 100, " " * 5
 MARKS = {Verdict.TRUE: "●", Verdict.CONDITIONAL: "◐", Verdict.FALSE: "○", Verdict.CONTRADICTION: "≠"}
-_ROW = "display:grid;grid-template-columns:2.2em 1.2em minmax(9em,1fr) minmax(0,11em) 4em;gap:6px;align-items:baseline"
+_GRID = "display:grid;grid-template-columns:3em 1.2em minmax(9em,1fr) minmax(0,11em) 4em"
+_ROW = f"{_GRID};gap:6px;align-items:baseline;cursor:pointer"
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,7 +33,7 @@ class Outcome:
         findings: the figures; none if the check failed to run.
         error: why it failed to run, or None.
         supported: whether the recorded verdict stands.
-        seconds: how long the check took.
+        seconds: how long the check took, in time of the processor.
         shipped: the outcome of the same check that comes with the package, to compare with; or None.
     """
 
@@ -98,14 +99,14 @@ def check(claim: Claim, *, key: Key[Array, ""], shipped: Outcome | None = None, 
     """
     check_kind("claim", claim, Claim, "give one of derivations.CLAIMS, such as derivations.by_number(7)")
     check_key(key)
-    started = time.perf_counter()
+    started = time.process_time()
     with _clock(f"claim {claim.number}", None if shipped is None else shipped.seconds, progress):
         try:
             evidence = claim.check(jax.random.fold_in(key, claim.number))
         except Exception as error:  # whatever it is, the other claims are still to be checked
             reason = f"{type(error).__name__}: {error}"
-            return Outcome(claim, (), reason, False, time.perf_counter() - started, shipped)
-    seconds = time.perf_counter() - started
+            return Outcome(claim, (), reason, False, time.process_time() - started, shipped)
+    seconds = time.process_time() - started
     return Outcome(claim, evidence.findings, None, evidence.supports_verdict, seconds, shipped)
 
 
@@ -188,16 +189,17 @@ def _unfolding(outcome: Outcome) -> str:
     """A line of HTML that unfolds to the claim, why the verdict, and the figures."""
     claim, (head, *rows) = outcome.claim, _figures(outcome)
     holding = "supports it" if outcome.supported else "CONTRADICTS it"
-    cells = str(claim.number), MARKS[claim.verdict], claim.name, str(claim.verdict), f"{outcome.seconds:.1f} s"
+    cells = f"▸ {claim.number}", MARKS[claim.verdict], claim.name, str(claim.verdict), f"{outcome.seconds:.1f} s"
     line = "".join(f"<span>{html.escape(cell)}</span>" for cell in cells)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    table = f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>{body}</table>"
+    heads = "".join(f"<th>{cell}</th>" for cell in head)
+    table = f'<table style="font-size:inherit"><tr>{heads}</tr>{body}</table>'
     texts = f"{claim.source}: {claim.statement}", f"Verdict: {claim.verdict}. {claim.explanation} The check {holding}:"
     paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in texts)
     return (
         '<details style="border-top:1px solid rgba(125,133,144,.25);padding:3px 0">'
         f'<summary style="{_ROW}">{line}</summary>'
-        f'<div style="margin:4px 0 10px 2.2em">{paragraphs}{outcome.error or table}</div></details>'
+        f'<div style="margin:4px 0 10px 3em">{paragraphs}{outcome.error or table}</div></details>'
     )
 
 
