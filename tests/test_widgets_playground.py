@@ -4,6 +4,7 @@ import asyncio
 import base64
 import importlib
 import json
+import math
 import re
 import signal
 
@@ -489,6 +490,13 @@ def test_divergence_is_said_in_words_and_reset_recovers(playground):
     playground.learning_rate = 1e-3
     asked(playground, do="reset")
     assert playground.message == ""
+
+
+def test_a_loss_that_is_not_finite_is_divergence_though_the_model_is(playground, monkeypatch):
+    terms = {"reconstruction": math.nan, "kl": 1.0}
+    monkeypatch.setattr(playground.training["VRRAE"], "advance", lambda num_steps: terms)
+    asked(playground, do="step")
+    assert "the VRRAE has diverged by step 1" in playground.message
 
 
 def test_start_without_an_event_loop_names_step(playground):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Key, Shaped, UInt8
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped, UInt8
 
 from vrrae_lab import display
 from vrrae_lab.checks import check_key, check_kind, check_number, check_positive, check_whole
@@ -73,6 +73,16 @@ class Dataset:
         return (0.0, 1.0) if self.x.dtype == np.uint8 else (float(self.x.min()), float(self.x.max()))
 
     @property
+    def classes(self) -> tuple[list[str], Int[np.ndarray, " batch"]] | None:
+        """The names of the classes and the place of each image's among them; None where the labels are something else,
+        such as places or several attributes, or there are none.
+        """
+        if self.labels is None or self.labels.ndim != 1 or self.labels.dtype.kind not in "biuUS":
+            return None
+        names, places = np.unique(self.labels, return_inverse=True)
+        return [str(name) for name in names], places
+
+    @property
     def label_numbers(self) -> Float[np.ndarray, " batch"]:
         """A number for each image, to colour it by: its class, the first of its labels, or the place of its text among
         all in alphabetical order; 0 where there are none.
@@ -105,8 +115,8 @@ class Dataset:
 
     def _facts(self) -> str:
         facts = [f"{display.plural(len(self), 'image')} of {display.shape_of(self.shape)}"]
-        if self.labels is not None and self.labels.ndim == 1 and self.labels.dtype.kind in "biuUS":
-            facts.append(display.plural(len(np.unique(self.labels)), "class", "es"))
+        if self.classes:
+            facts.append(display.plural(len(self.classes[0]), "class", "es"))
         elif self.labels is not None:
             facts.append(f"labels {display.shape_of(self.labels)}")
         if self.x.dtype == np.uint8:

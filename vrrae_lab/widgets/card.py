@@ -17,6 +17,7 @@ from vrrae_lab import environment
 from vrrae_lab.data.dataset import Dataset
 
 BUNDLE = Path(__file__).with_name("lab.js")
+MOST_CLASSES = 10  # as many as there are colours
 NOT_THE_PAGE = ("_esm", "_css", "_model_", "_view_", "_anywidget_", "_dom_classes", "tabbable", "tooltip", "layout")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 import traitlets
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from vrrae_lab import density, metrics
 from vrrae_lab import explore as latent
@@ -14,12 +14,11 @@ from vrrae_lab.checks import as_numbers
 from vrrae_lab.data.dataset import Dataset, check_data
 from vrrae_lab.gaussian import DiagonalGaussian
 from vrrae_lab.models import Autoencoder, check_frozen, in_batches
-from vrrae_lab.widgets.card import Card, as_bytes, look
+from vrrae_lab.widgets.card import MOST_CLASSES, Card, as_bytes, look
 from vrrae_lab.widgets.weights import FAMILIES, PageCannotRun, Precision, page_model
 
 MOST_IMAGES = 2000
 MOST_BYTES = 2_000_000  # of thumbnails
-MOST_CLASSES = 10
 NUM_SAMPLES, NUM_COMPONENTS = 480, 10
 MODES = ("posterior", "prior", "mixture", "kernel density")
 
@@ -221,26 +220,19 @@ def _for_page(data: Dataset, total: int) -> dict[str, Any]:
     shades = np.uint16 if 2 * data.x.size <= MOST_BYTES else np.uint8
     unit = (data.x - low) / ((high - low) or 1.0)
     black, white = black_and_white(data)
-    labels, classes = _classes(data.labels, len(data))
+    names, places = data.classes or ([], None)
+    few = 0 < len(names) <= MOST_CLASSES
     return {
         "name": data.name,
         "total": total,
         "shape": list(data.shape),
         "images": as_bytes(np.round(unit * np.iinfo(shades).max), shades),
-        "labels": None if labels is None else as_bytes(labels, np.int32),
-        "classes": classes,
+        "labels": as_bytes(places, np.int32) if few else None,
+        "classes": names if few else [],
         "look": look(data),
         "black": black,
         "white": white,
     }
-
-
-def _classes(labels: Shaped[np.ndarray, "count ..."] | None, count: int) -> tuple[np.ndarray | None, list[str]]:
-    """The class of each image, from 0, and their names, if that is what the labels are."""
-    if labels is None or labels.shape != (count,) or labels.dtype.kind not in "biuUS":
-        return None, []
-    names, index = np.unique(labels, return_inverse=True)
-    return (index, [str(name) for name in names]) if len(names) <= MOST_CLASSES else (None, [])
 
 
 def black_and_white(data: Dataset) -> tuple[float, float]:

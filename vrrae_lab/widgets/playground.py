@@ -20,6 +20,7 @@ from vrrae_lab.models import Autoencoder
 from vrrae_lab.training import one_blas_thread
 from vrrae_lab.widgets.live_training import LiveTraining, Look, Settings, dense
 from vrrae_lab.widgets.presets import START, RaceData, race_data
+from vrrae_lab.widgets.card import MOST_CLASSES
 from vrrae_lab.widgets.race import Race, Recording, described, frame_type
 
 NAMES = {
@@ -90,7 +91,7 @@ class Playground(Race):
         start = next(iter(data.presets.values())).settings if data.presets else START
         self._header = self._describe(pair, 0)
         frames = np.zeros(0, frame_type(self._header))
-        images, labels = _bytes(data.watched.x[self._chosen], data.watched), data.watched.label_numbers
+        images, (_, labels) = _bytes(data.watched.x[self._chosen], data.watched), _classes(data.watched)
         self._empty = Recording(self._header, frames, images, labels.astype(np.float32))
         presets = {name: [preset.words, preset.steps] for name, preset in data.presets.items()}
         super().__init__(self._empty, **start._asdict(), pair=list(pair), changed=dict(changed), _presets=presets)
@@ -215,8 +216,8 @@ class Playground(Race):
     def _keep(self, terms: Sequence[Mapping[str, float]]) -> None:
         """Look at the models, and send what is seen."""
         looks = [live.look(self._data.watched.x) for live in self.training.values()]
-        for name, look in zip(self.training, looks, strict=True):
-            if not look.finite:
+        for name, look, values in zip(self.training, looks, terms, strict=True):
+            if not (look.finite and np.isfinite(list(values.values())).all()):
                 raise Diverged(
                     f"the {name} has diverged by step {self.steps}: its numbers are no longer finite. "
                     "Lower the learning rate, then press reset"
@@ -328,7 +329,6 @@ class Playground(Race):
         data = self._data
         names = [NAMES[name][0] for name in pair]
         names[1] += " 2" if names[0] == names[1] else ""
-        few = len(np.unique(data.watched.label_numbers)) <= 10
         return {
             "source": f"{' and '.join(names)} · {data.words} · seed {seed}",
             "data": data.words,
@@ -341,7 +341,7 @@ class Playground(Race):
             "watched": len(data.watched),
             "shown": len(self._chosen),
             "shape": list(data.watched.shape),
-            "classes": data.watched.labels is not None and few,
+            "classes": 0 < len(_classes(data.watched)[0]) <= MOST_CLASSES,
             "presets": list(data.presets),
             "versions": environment.versions(),
         }
@@ -395,6 +395,10 @@ class Playground(Race):
 def _aligned(mean: np.ndarray, before: np.ndarray) -> np.ndarray:
     """With the signs of the frame before: an SVD leaves them open, and what is seen should not flip."""
     return mean * np.where((mean * before).sum(axis=0) < 0, -1, 1)
+
+
+def _classes(data: Dataset) -> tuple[list[str], np.ndarray]:
+    return data.classes or ([], np.zeros(len(data)))
 
 
 def _one_of_each(data: Dataset) -> np.ndarray:

@@ -14,8 +14,7 @@ export async function readPicture(file: File, data: Data): Promise<{ x: Float32A
     throw new Error(`Pictures are grey or coloured; these data have ${channels} channels.`);
   const head = new Uint8Array(await file.slice(0, 40).arrayBuffer());
   const kind = KINDS.find(([start]) => start.test(String.fromCharCode(...head)))?.[1];
-  if (!kind)
-    throw new Error(`${file.name} is no PNG, JPEG or WebP: save the picture as one of these and give it again.`);
+  if (!kind) throw new Error(`${file.name} is not a PNG, JPEG or WebP: save it as one of these and drop it again.`);
   const bitmap = await createImageBitmap(file).catch(() => {
     throw new Error(`${file.name} is damaged, or too large to be opened: choose another file.`);
   });
@@ -40,17 +39,17 @@ export async function readPicture(file: File, data: Data): Promise<{ x: Float32A
   });
   const notes: string[] = [];
   if (bitmap.width !== width || bitmap.height !== height) {
-    const cut = Math.abs(w - bitmap.width) + Math.abs(h - bitmap.height) > 1 ? "its middle was cut out and " : "";
-    notes.push(`is ${bitmap.width} × ${bitmap.height}: ${cut}made ${width} × ${height}`);
+    const cut = Math.abs(w - bitmap.width) + Math.abs(h - bitmap.height) > 1 ? "cropped to its middle and " : "";
+    notes.push(`${cut}scaled from ${bitmap.width} × ${bitmap.height} to ${width} × ${height}`);
   }
-  if (kind === "PNG" && head[24] === 16) notes.push("has 16 bits a channel: the upper 8 were read");
-  if (clear) notes.push("is transparent in places: they count as white");
+  if (kind === "PNG" && head[24] === 16) notes.push("of 16 bits a channel the upper 8 were read");
+  if (clear) notes.push("transparent parts count as white");
   if (data.look.picture === "ink" && rim(unit, width, height) > 0.5) {
     unit.forEach((v, i) => (unit[i] = 1 - v));
-    notes.push("is dark on light: its ink was taken for the image");
+    notes.push("dark on light, so its ink was taken for the image");
   }
   const x = unit.map((v) => data.black + (data.white - data.black) * v);
-  return { x, note: notes.length ? `${file.name} ${notes.join("; ")}.` : "" };
+  return { x, note: notes.length ? `${file.name}: ${notes.join("; ")}.` : "" };
 }
 
 /** The mean along the edge. */

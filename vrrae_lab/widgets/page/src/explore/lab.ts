@@ -144,6 +144,8 @@ export class Lab {
   readonly image = this.host.trait<number>("image");
   readonly mode = this.host.trait<Mode>("mode");
   readonly message = this.host.trait<string>("message");
+  /** What was done to a picture that was dropped. */
+  readonly note = signal("");
   /** Of each model, once Python has fitted them. */
   readonly fitted = this.host.trait<{ mixture: DataView; bandwidth: number }[]>("_samples");
   /** The number of the model in hand. */
@@ -334,6 +336,7 @@ export class Lab {
     if (!last) return;
     this.past.value = this.past.peek().slice(0, -1);
     this.step = "";
+    this.say("");
     this.restore(last);
   }
 
@@ -343,12 +346,13 @@ export class Lab {
     this.restore(this.start);
     batch(() => {
       this.sheet.value++;
-      [this.message.value, this.lit.value, this.mode.value, this.path.value] = ["", "", "posterior", null];
+      [this.lit.value, this.mode.value, this.path.value] = ["", "posterior", null];
     });
   }
 
-  say(message: string): void {
-    this.message.value = message;
+  /** What went wrong, or else what was done. */
+  say(message: string, note = ""): void {
+    batch(() => ([this.message.value, this.note.value] = [message, note]));
   }
 
   private now() {
@@ -376,7 +380,7 @@ export class Lab {
   private remember(step: string): void {
     if (step && step === this.step) return;
     this.step = step;
-    this.message.value = "";
+    this.say("");
     this.past.value = [...this.past.peek(), this.now()].slice(-MOST_UNDONE);
   }
 

@@ -30,6 +30,8 @@ interface LobesProps {
   height?: number;
   /** The axis goes from −reach to reach. */
   reach?: number;
+  /** What runs along the axis. */
+  unit?: string;
   /** Whether the coefficients have a prior to be held against. */
   prior?: boolean;
 }
@@ -84,7 +86,7 @@ const TICK = { width: 2.5 };
 const KL = { top: 18, lamp: 16, foot: 50 };
 
 export function Lobes({ lobes, family, values, deviations, onMove, onFocus, ...looks }: LobesProps) {
-  const { height = 300, reach = 4, prior = true } = looks;
+  const { height = 300, reach = 4, prior = true, unit = "value" } = looks;
   const lamps = lobes.some((lobe) => lobe.kl !== undefined);
   const bottom = height - (lamps ? KL.foot : 18);
   const y = scaleLinear([-reach, reach], [bottom, KL.top]);
@@ -113,7 +115,9 @@ export function Lobes({ lobes, family, values, deviations, onMove, onFocus, ...l
         };
         return (
           <>
-            <AxisLeft scale={y} at={LEFT} grid={width - LEFT} />
+            <AxisLeft scale={y} name={unit} at={LEFT} grid={width - LEFT} />
+            {lamps && <Text x={LEFT - 6} y={bottom + KL.lamp + 18} class="end" is="nats" />}
+            <Text x={LEFT - 6} y={height - 2} class="end" is="no." />
             {lobes.map((lobe, place) => {
               const { number, awake, middle, spread, kl } = lobe;
               const tone = awake ? family : "faint";
@@ -143,8 +147,12 @@ export function Lobes({ lobes, family, values, deviations, onMove, onFocus, ...l
                     />
                   )}
                   {kl !== undefined && <Lamp y={bottom + KL.lamp} r={4.5} on={awake} />}
-                  {kl !== undefined && room > 20 && (
-                    <Text y={bottom + KL.lamp + 18} class="middle" is={kl.toFixed(kl < 0.095 && room > 28 ? 2 : 1)} />
+                  {kl !== undefined && (
+                    <Text
+                      y={bottom + KL.lamp + 18}
+                      class={room > 22 ? "middle" : "middle narrow"}
+                      is={kl.toFixed(kl < 0.095 && room > 28 ? 2 : 1)}
+                    />
                   )}
                   <Text y={height - 2} class="middle" is={number} />
                   <title>{`coefficient ${number}${told}`}</title>

@@ -116,7 +116,10 @@ export function Map(props: MapProps) {
           {!grid && <Numerals {...laid} />}
           {shown.line && painted.length > 1 && <Curve d={painted} tone={shown.family} width={2.5} />}
           {!shown.line &&
-            painted.map(([px, py], i) => <Dot key={i} x={px} y={py} r={4} tone={shown.family} rim="paper" width={1} />)}
+            painted.map(([px, py], i) => {
+              const here = limit(px, 0, size) === px && limit(py, 0, size) === py;
+              return here && <Dot key={i} x={px} y={py} r={4} tone={shown.family} rim="paper" width={1} />;
+            })}
           {others.map(({ at, family, name }) => (
             <g key={name} transform={`translate(${x(at[0])} ${y(at[1])})`}>
               <Dot r={6} tone="none" rim={family} />
@@ -278,12 +281,13 @@ function square(points: Float32Array): { x: Point; y: Point } {
   return { x: range(0), y: range(1) };
 }
 
-/** Middles of the classes on the screen, in pixels, at least a numeral apart; undefined where a class has no point. */
+/** Middles of the classes on the screen, in pixels, at least a `gap` apart; undefined where a class has no point. */
 export function centroids(
   labels: Int32Array,
   count: number,
   screen: Float32Array,
   size: number,
+  gap = 22,
 ): (Point | undefined)[] {
   const sums = Array.from({ length: count }, () => [0, 0, 0]);
   labels.forEach((label, i) => {
@@ -296,8 +300,8 @@ export function centroids(
         if (!a || !b) continue;
         const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
         const distance = Math.hypot(dx, dy) || 1e-6;
-        if (distance >= 22) continue;
-        const push = (22 - distance) / 2 / distance;
+        if (distance >= gap) continue;
+        const push = (gap - distance) / 2 / distance;
         for (const [place, sign] of [
           [a, -1],
           [b, 1],

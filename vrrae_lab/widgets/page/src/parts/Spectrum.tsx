@@ -18,7 +18,10 @@ interface SpectrumProps {
   onRank: (rank: number) => void;
 }
 
-const figure = (v: number) => (v < 0.0095 ? "<.01" : v.toFixed(v < 0.995 ? 2 : v < 9.95 ? 1 : 0));
+const figure = (v: number, narrow: boolean) => {
+  const text = v.toFixed(v < 0.995 ? 2 : v < 9.95 ? 1 : 0);
+  return v < 0.0095 ? "<.01" : narrow ? text.replace(/^0/, "") : text;
+};
 
 export function Spectrum({ values, numbers, rank, family, name, height, onRank }: SpectrumProps) {
   const count = values.length;
@@ -34,6 +37,7 @@ export function Spectrum({ values, numbers, rank, family, name, height, onRank }
         const room = x(1) - x(0);
         const every = Math.ceil(26 / room);
         const wide = Math.min(44, room * 0.7);
+        const left = x(rank) < 220; // of the name, where there is more room on the right
         const set = slide(x, rank, [1, count], 1, count, (to) => onRank(Math.round(to)));
         return (
           <>
@@ -47,7 +51,7 @@ export function Spectrum({ values, numbers, rank, family, name, height, onRank }
               return (
                 <g key={i}>
                   <Bar {...box} {...looks} rx={Math.min(3, wide / 3)} title={title} />
-                  {room >= 26 && <Text x={x(i + 0.5)} y={top - 4} class="middle" is={figure(value)} />}
+                  {room >= 26 && <Text x={x(i + 0.5)} y={top - 4} class="middle" is={figure(value, room < 29)} />}
                   {count > FEW && i % every === 0 && (
                     <Text x={x(i + 0.5)} y={height - 3} class="middle" is={numbers[i]} />
                   )}
@@ -57,9 +61,9 @@ export function Spectrum({ values, numbers, rank, family, name, height, onRank }
             <Curve d={`M${x(rank)} 14V${bottom}`} width={1.5} dash={rank < count ? undefined : "3 3"} />
             <Handle x={x(rank)} y={14} {...words} {...set} />
             <Text
-              x={x(rank) - 12}
+              x={x(rank) + (left ? 12 : -12)}
               y={11}
-              class="strong halo end"
+              class={left ? "strong halo" : "strong halo end"}
               is={rank < count ? `rank ${rank} of ${count}` : `all ${count}`}
             />
           </>

@@ -58,7 +58,11 @@ export type Row = Record<string, string | number>;
 /** Save rows under their headings, with `source` as a comment before them. */
 export function saveTable(rows: Row[], name: string, source: string): void {
   const quote = (cell: string | number) =>
-    /[",\n]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : cell;
+    typeof cell === "number"
+      ? Number(cell.toPrecision(7)) // as many digits as a float32 has
+      : /[",\n]/.test(cell)
+        ? `"${cell.replaceAll('"', '""')}"`
+        : cell;
   const lines = [Object.keys(rows[0] ?? {}), ...rows.map((row) => Object.values(row))];
   const text = `# ${source}\n${lines.map((line) => line.map(quote).join(",")).join("\n")}\n`;
   download(new Blob([text], { type: "text/csv" }), `${name}.csv`);

@@ -36,26 +36,26 @@ function useBandwidth(host: Host) {
     const at = (v: number, [low, high]: Pair) => (Math.log(v / low) / Math.log(high / low)) * (side - 1);
     return Math.exp(between(surface, side, at(l, SIZES), at(m, COUNTS)));
   }, [l, m]);
-  return { surface, side, l, m, h, set };
+  const reset = () => host.reset("latent_size", "num_centres");
+  return { surface, side, l, m, h, set, reset };
 }
 
 export function BandwidthSurface({ host }: { host: Host }) {
   const state = useBandwidth(host);
-  const { l, m, h, set } = state;
+  const { l, m, h, set, reset } = state;
   const corrected = h / Math.sqrt(1 + h * h);
   const deviation = Math.sqrt(1 - corrected ** 2);
   const presets = {
-    "a plane": () => set(2, m),
+    "two dimensions": () => set(2, m),
     "100 dimensions": () => set(100, m),
     "ten times the kernels": () => set(l, Math.min(10 * m, COUNTS[1])),
-    "l = 10, m = 1,000": () => set(10, 1000),
   };
   const slider = { logarithmic: true, words };
   return (
     <Card
-      {...{ host, presets }}
+      {...{ host, presets, reset }}
       title="Many dimensions need wide kernels"
-      about="AVAE's bandwidth h(l, m), before there are points"
+      about="AVAE's bandwidth h(l, m), chosen before there are any points"
     >
       <Columns widths="3 2">
         <Part title="Bandwidth h for m kernels in l dimensions" hint="drag the mark over the map">
@@ -68,12 +68,11 @@ export function BandwidthSurface({ host }: { host: Host }) {
               <Large is={h.toFixed(3)} /> h, for kernels on samples of N(0, I)
             </div>
             <div>
-              <Large tone="vrrae" is={corrected.toFixed(3)} /> h<sub>c</sub> = h ⁄ √(1 + h²), corrected: on codes that
-              add up to the prior
+              <Large tone="vrrae" is={corrected.toFixed(3)} /> h<sub>c</sub> = h ⁄ √(1 + h²), corrected: kernels on
+              codes add up to the prior
             </div>
             <div>
-              <Large tone="vae" is={deviation.toFixed(3)} /> √(1 − h<sub>c</sub>²), the standard deviation to sample
-              from
+              <Large tone="vae" is={deviation.toFixed(3)} /> √(1 − h<sub>c</sub>²), the standard deviation of the codes
             </div>
           </div>
           <Slider {...slider} label="dimension l" value={l} limits={SIZES} onInput={(to) => set(to, m)} />
@@ -92,7 +91,7 @@ function between(surface: Float32Array, side: number, x: number, y: number): num
   return (1 - v) * row(j) + v * row(j + 1);
 }
 
-function Surface({ surface, side, l, m, h, set }: ReturnType<typeof useBandwidth>) {
+function Surface({ surface, side, l, m, h, set, reset }: ReturnType<typeof useBandwidth>) {
   const { cells, look, lines } = useMemo(() => {
     const values = surface.map(Math.exp);
     // the first row of a picture is its top: the most kernels
@@ -132,7 +131,7 @@ function Surface({ surface, side, l, m, h, set }: ReturnType<typeof useBandwidth
         const said = `h = ${h.toFixed(3)}`;
         const drag = (to: number, of: number) => set(x.invert(to), y.invert(of));
         const key = (n: number, across: boolean) =>
-          n ? set(across ? l * 1.05 ** n : l, across ? m : m * 1.05 ** n) : set(10, 1000);
+          n ? set(across ? l * 1.05 ** n : l, across ? m : m * 1.05 ** n) : reset();
         return (
           <>
             {lines.map(({ level, pieces }) => {

@@ -7,7 +7,7 @@ import { Handle, slide } from "../parts/handle";
 import { limit, nearest, type Pair } from "../parts/scale";
 
 const HEIGHT = 310;
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const percent = (share: number) => `${(100 * share).toFixed(1)}\u00a0%`;
 const DROPPED = {
   name: "white noise that is dropped",
   domain: [0, 1] as Pair,
@@ -63,7 +63,12 @@ export function BatchTruncation({ host }: { host: Host }) {
                       each !== n && (
                         <g key={each}>
                           <Curve d={curve(each)} tone="faint" opacity={0.6} />
-                          <Text x={x(middle(each).filter(Boolean).length)} y={y(0.15)} class="halo middle" is={each} />
+                          <Text
+                            x={x(middle(each).filter(Boolean).length)}
+                            y={y(0.15)}
+                            class="halo middle"
+                            is={each === last ? `${each} images` : each}
+                          />
                         </g>
                       ),
                   )}
@@ -128,8 +133,8 @@ export function BatchTruncation({ host }: { host: Host }) {
       </Columns>
       <div class="foot">
         <span>
-          <Large tone="vrrae" is={percent(own)} /> is what the SVD of each batch of {n} drops at rank {k}.{" "}
-          <Large tone="ae" is={percent(fixed)} /> is what one basis drops. A batch of no more images than the rank loses
+          <Large tone="vrrae" is={percent(own)} /> is dropped at rank {k} by the SVD of each batch of {n},{" "}
+          <Large tone="ae" is={percent(fixed)} /> by one basis for all. A batch with no more images than the rank loses
           nothing: its directions are its own.
         </span>
       </div>

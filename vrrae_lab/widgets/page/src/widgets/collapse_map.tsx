@@ -45,9 +45,9 @@ export function CollapseMap({ host }: { host: Host }) {
   const above = grid.betas.filter((b) => b > grid.thresholds[0]);
   const middle = grid.rates[Math.floor(grid.rates.length / 2)];
   const presets: Record<string, () => void> = {
-    [grid.models.length > 1 ? "where two models differ most" : "the first cell"]: () => open(...grid.start),
+    [grid.models.length > 1 ? "where the models differ most" : "the first cell"]: () => open(...grid.start),
     ...(below.length && { "the last β below the line": () => open(below.at(-1)!, middle) }),
-    ...(above.length && { "beyond it": () => open(above[0], middle) }),
+    ...(above.length && { "the first β beyond it": () => open(above[0], middle) }),
   };
   const table = () =>
     grid.runs.map(({ awake, rate: learning_rate, ...run }) => {

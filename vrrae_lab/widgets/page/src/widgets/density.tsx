@@ -93,12 +93,11 @@ export function Density({ host }: { host: Host }) {
     "too wide": () => setBandwidth(best * 4),
     "two clusters": () => show(clusters(dimension)),
     "one far away": () => show([...given.points.slice(0, MOST - 1), outlier(given.points)]),
-    "the points given": () => show(given.points, given.h),
   };
   return (
     <Card
-      {...{ host, presets }}
-      title="A density made of points"
+      {...{ host, presets, reset: () => show(given.points, given.h) }}
+      title="Kernel density"
       about={`a Gaussian of standard deviation h on each of ${points.length} points`}
     >
       <Columns widths="11 9">
@@ -110,19 +109,19 @@ export function Density({ host }: { host: Host }) {
             </span>
             <Button onClick={() => step(-1)} aria-label="previous point" is="‹" />
             <Button onClick={() => step(1)} aria-label="next point" is="›" />
-            <Button onClick={remove} is="take it away" />
-            <Button onClick={() => add(points[chosen].map((v) => v + scale / 2))} is="add one beside it" />
+            <Button onClick={remove} is="remove" />
+            <Button onClick={() => add(points[chosen].map((v) => v + scale / 2))} is="add one beside" />
           </div>
         </Part>
         <Part title="How well the others predict a point" hint="drag the mark">
           <Likelihood {...state} />
           <div>
-            <Large is={short(score).replace(/^−?\d+\.\d$/, (s) => `${s}0`)} /> nats a point, the kernel on it left out
+            <Large is={short(score).replace(/^−?\d+\.\d$/, (s) => `${s}0`)} /> nats per point, its own kernel left out
           </div>
           <Slider label="bandwidth h" value={h} limits={limits} logarithmic onInput={setBandwidth} />
           <p class="caption">
-            With its own kernel kept each point would want h → 0. Scott, Silverman and AVAE take the points for a
-            Gaussian; the others look at how they lie.
+            If each point kept its own kernel, h → 0 would be best. Scott, Silverman and AVAE assume that the points are
+            Gaussian; the others look at the points themselves.
           </p>
         </Part>
       </Columns>
@@ -303,7 +302,7 @@ function Likelihood({ curve, limits, h, score, best, choices, setBandwidth }: St
         return (
           <>
             <AxisLeft scale={y} at={LEFT} grid={w - 52} />
-            <Text x={10} y={8} is="mean log likelihood of a point, left out (nats)" />
+            <Text x={10} y={8} is="leave-one-out log likelihood (nats per point)" />
             <AxisBelow scale={x} name="bandwidth h" at={264} ticks={ticks.filter((t) => t >= limits[0] && t <= high)} />
             <Curve d={seen.map(([b, value]) => [x(b), y(value)])} width={1.5} />
             {names.map(([name, choice], row) => {
@@ -330,7 +329,7 @@ function Likelihood({ curve, limits, h, score, best, choices, setBandwidth }: St
             <Handle
               {...{ x: here, y: low(score), ...set }}
               label="bandwidth"
-              words={`h = ${short(h)}, ${short(score)} nats a point`}
+              words={`h = ${short(h)}, ${short(score)} nats per point`}
               tone="vrrae"
             />
             <Text

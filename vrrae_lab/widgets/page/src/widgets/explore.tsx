@@ -45,7 +45,7 @@ function Whole({ lab }: { lab: Lab }) {
       const { x, note } = await readPicture(file, data);
       lab.sheet.value++;
       lab.take(x);
-      lab.say(note);
+      lab.say("", note);
     } catch (error) {
       lab.say((error as Error).message);
     }
@@ -130,8 +130,8 @@ function Actions({ lab }: { lab: Lab }) {
       />
       <Toggle
         of={lab.playing}
-        title="Swing the coefficient that was moved last, two spreads to each side"
-        is={`play ${lab.active.value + 1}`}
+        title={`Swing coefficient ${lab.active.value + 1}, which was moved last, two spreads to each side`}
+        is={`▶ z${subscript(lab.active.value + 1)}`}
       />
     </>
   );
@@ -302,7 +302,7 @@ function Source({ lab, open }: { lab: Lab; open: (file: File | undefined) => voi
       <div class="line draw">
         <Pad {...{ shape, look }} sheet={lab.sheet.value} size={92} onDraw={(x) => lab.take(x, "draw")} />
         <div>
-          <span class="muted">Draw, or drop a picture anywhere on the card.</span>
+          <span class="muted">{lab.note.value || "Draw, or drop a picture anywhere on the card."}</span>
           <div class="line">
             <Button onClick={() => lab.sheet.value++} is="clear" />
             <label class="file">
@@ -371,12 +371,12 @@ function Coefficients({ lab }: { lab: Lab }) {
       <Handles lab={lab} part={part} places={places} />
       <p class="caption">
         {gaussian
-          ? "Shape: its values over the data. Dashed: the prior N(0, 1). Band: ± s of this image. Lamp: awake or collapsed, with its KL in nats."
+          ? "Shape: its values over the data. Dashed: the prior N(0, 1). Band: ± s of this image. Lamp: lit while awake, out once collapsed; below it the KL in nats."
           : "Shape: its values over the data, in spreads from its mean."}
       </p>
       {gaussian && <Noise lab={lab} />}
       <h4 class="next">
-        Spectrum <span>drag the cut: what is beyond it stays at its mean</span>
+        Spectrum <span>drag the cut: coefficients beyond it stay at their mean</span>
       </h4>
       <Spectrum
         {...{ rank: part.rank.value, family: part.family, height: gaussian ? 164 : 222 }}
@@ -434,6 +434,7 @@ function Handles({ lab, part, places }: { lab: Lab; part: Part; places: number[]
   return (
     <Lobes
       {...{ lobes, family, reach, prior: gaussian, height: 292, onMove: move }}
+      unit={gaussian ? "value" : "spreads from the mean"}
       values={places.map((j) => (part.shown.value[j] - middle(j)) / unit(j))}
       deviations={s ? places.map((j) => s[j]) : null}
       onFocus={(place) => (lab.active.value = places[place])}
@@ -486,7 +487,7 @@ function Plane({ lab }: { lab: Lab }) {
     return <Choice label={label} value={axis.value} choices={places} onChoose={choose} />;
   };
   return (
-    <div>
+    <div class="latent">
       <h4 class="line">
         Latent map
         <span class="end">
@@ -596,7 +597,7 @@ function Walk({ lab, part }: { lab: Lab; part: Part }) {
     <div class="walk">
       <h4>
         {path ? "Along your path" : "From A to B"}{" "}
-        <span>{path ? "A or B: back to images" : "press A or B: the image that is shown"}</span>
+        <span>{path ? "press A or B to leave it" : "pick an image, then press A or B"}</span>
       </h4>
       <div class="way">
         {end(0)}
@@ -638,10 +639,10 @@ function presets(lab: Lab): Record<string, () => void> {
   };
   return {
     "all at their mean": afresh(() => lab.set(lab.parts.map((each) => each.sent.middle))),
-    [`${order[0] + 1} two spreads up`]: move(order[0], middle[order[0]] + 2 * spread[order[0]]),
+    [`coefficient ${order[0] + 1} up two spreads`]: move(order[0], middle[order[0]] + 2 * spread[order[0]]),
     "half of the coefficients": afresh(() => lab.setRank(Math.ceil(part.size / 2))),
-    ...(out !== undefined && { [`move ${out + 1}, collapsed`]: move(out, 3) }),
-    ...(part.deviations && { "a sample of the prior": () => lab.draw("prior") }),
+    ...(out !== undefined && { [`move collapsed ${out + 1}`]: move(out, 3) }),
+    ...(part.deviations && { "sample the prior": () => lab.draw("prior") }),
     "halfway from A to B": afresh(halfway),
   };
 }

@@ -38,11 +38,11 @@ export function KL({ host }: { host: Host }) {
           <Posterior mean={mean} deviation={deviation} />
           <div>
             <Large tone="kl" is={(place + width).toFixed(2)} /> nats = <b>{place.toFixed(2)}</b> for where it lies, ½
-            μ², + <b>{width.toFixed(2)}</b> for how sure it is, ½ (s² − 1 − log s²)
+            μ², plus <b>{width.toFixed(2)}</b> for how sure it is, ½ (s² − 1 − log s²)
           </div>
           <p class="caption">
-            Filled: the posterior. Dashed: the prior. Violet: what each place adds to the divergence; below the line it
-            takes away.
+            Filled: the posterior. Dashed: the prior. Violet: what each place adds to the divergence or, below the line,
+            takes off it.
           </p>
         </Part>
         <Part title={`A batch of ${means.value.length}`} hint="drag a mean">
@@ -52,7 +52,7 @@ export function KL({ host }: { host: Host }) {
           </div>
           <p class="caption">
             The SVD of a batch makes these means, so what they cost together, ½ σ² nats, is weight decay on the singular
-            value (Eq. 7). How much one image pays depends on its own μ.
+            value (VRRAE, Eq. 7). How much one image pays depends on its own μ.
           </p>
         </Part>
       </Columns>
@@ -88,6 +88,8 @@ function Posterior({ mean, deviation }: { mean: Signal<number>; deviation: Signa
             <Curve d={line(GRID.map((g) => y(gauss(g))))} tone="muted" dash="3 3" />
             <Curve d={band(line(integrand.map(low)), down(low(0)))} tone="kl" fill={0.4} />
             <path class="hairline" d={`M8 ${low(0)}H${w - 8}`} />
+            <Text x={8} y={22} is="density" />
+            <Text x={8} y={194} is="divergence, place by place" tone="kl" />
             <AxisBelow scale={x} name="value of the coefficient z" at={268} />
             <Handle {...top} {...setMean} label="mean" words={words} tone="vrrae" />
             <Handle {...side} {...setDeviation} onDrag={drag} label="standard deviation" words={spread}>
@@ -111,8 +113,8 @@ function Batch({ means }: { means: Signal<number[]> }) {
         const x = scaleLinear([0, all.length], [34, w - 4]);
         return (
           <>
-            <AxisLeft scale={y} name="mean μ" at={34} grid={w - 38} />
-            <Text x={w / 2} y={297} class="middle" is="image b of the batch; the area of a square is μ²" />
+            <AxisLeft scale={y} name="mean μ" at={34} grid={w - 38} ticks={6} />
+            <Text x={w / 2} y={297} class="middle" is="image of the batch; each square has the area μ²" />
             {all.map((m, b) => {
               const centre = x(b + 0.5);
               const side = Math.abs(y(m) - y(0));
@@ -123,6 +125,7 @@ function Batch({ means }: { means: Signal<number[]> }) {
               return (
                 <g key={b}>
                   <Bar x={corner} y={Math.min(y(m), y(0))} width={side} height={side} opacity={0.22} />
+                  <Text x={centre} y={278} class="middle" is={b + 1} />
                   <Handle x={centre} y={y(m)} {...words} {...move} tone="vrrae" radius={6} />
                 </g>
               );

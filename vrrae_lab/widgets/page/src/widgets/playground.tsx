@@ -7,6 +7,7 @@ import { apart, type Axis, Chart, type ChartProps, Curve, Dot, Text } from "../p
 import { Button, Choice, Slider, usePlay } from "../parts/controls";
 import { Image, type Look } from "../parts/Image";
 import { densities, Lobes } from "../parts/Lobes";
+import { centroids } from "../parts/Map";
 import type { Row } from "../parts/save";
 import { limit, nice, type Pair, type Scale, short } from "../parts/scale";
 import { marks as marksOf, Tape, type RaceInfo } from "../parts/tape";
@@ -35,7 +36,7 @@ const SETTINGS: Record<string, SettingLook> = {
   beta: { label: "β", limits: [1e-3, 100], logarithmic: true, other: (v) => Math.min(100, 10 * v) },
   learning_rate: { label: "learning rate", limits: [1e-5, 1], logarithmic: true, other: (v) => 3 * v },
   rank: { label: "rank k", limits: [1, 8], step: 1, other: (v) => Math.ceil(v / 2) },
-  noise: { label: "noise × s", limits: [0, 2], step: 0.05, other: (v) => (v ? 0 : 1) },
+  noise: { label: "noise (× s)", limits: [0, 2], step: 0.05, other: (v) => (v ? 0 : 1) },
 };
 const NAMES = Object.keys(SETTINGS);
 
@@ -147,7 +148,7 @@ function labelled(racers: Racer[]): Racer[] {
     const differing = NAMES.flatMap((name, i) =>
       racers[0].settings[i] === racers[1].settings[i]
         ? []
-        : [`${name === "rank" ? "k" : SETTINGS[name].label.split(" ×")[0]} ${short(each.settings[i])}`],
+        : [`${name === "rank" ? "k" : SETTINGS[name].label.split(" (")[0]} ${short(each.settings[i])}`],
     );
     return { ...each, label: [each.label.replace(/ 2$/, ""), ...differing].join(", ") };
   });
@@ -208,7 +209,7 @@ function Controls({ host, info }: { host: Host; info: RaceInfo }) {
   };
   const models = Object.entries(MODELS);
   const sames = NAMES.map((name): [string, string] => {
-    return [`same ${name}`, `same, another ${SETTINGS[name].label.replace(/ (× s|k)$/, "")}`];
+    return [`same ${name}`, `same, another ${SETTINGS[name].label.replace(/ (\(× s\)|k)$/, "")}`];
   });
   const others = models.map(([name, words]): [string, string, boolean] => [name, words, name === left]);
   const setSeed = (text: string) => (seed.value = Math.max(0, Math.floor(Number(text) || 0)));
@@ -283,7 +284,7 @@ function Model({ racer, children }: { racer: Racer | undefined; children?: Compo
           <Large is={`${sum(awake)} / ${rank}`} /> awake
         </span>
         <span>
-          <Large is={`${racer.error.toFixed(0)} %`} /> error
+          <Large is={`${racer.error.toFixed(0)}\u00a0%`} /> error
         </span>
         <span>
           <Large is={variational ? racer.kl.toFixed(1) : "–"} /> nats
@@ -409,36 +410,30 @@ function Plane({ racer, classes }: { racer: Racer; classes: Float32Array | null 
   const widest = spread.map((_, j) => j).sort((i, j) => spread[j] - spread[i]);
   const [a, b] = widest.slice(0, 2).sort((i, j) => i - j);
   const most = Math.max(racer.variational ? REACH : 1e-6, ...mean.map(Math.abs));
-  const groups = new Map<number, number[]>();
-  for (let i = 0; i < count; i++) {
-    const group = classes ? classes[i] : -1;
-    groups.set(group, [...(groups.get(group) ?? []), i]);
-  }
+  const groups = Int32Array.from(classes ?? new Float32Array(count));
   const axis: Axis = { domain: [-most, most], ticks: 4 };
   const across = { ...axis, name: `coefficient ${a + 1}` };
   return (
     <Small title={label} tone={family} x={across} y={{ ...axis, grid: true }} right={4} left={26}>
-      {(x, y) => (
-        <>
-          {[...groups].map(([group, members]) => {
-            const places = members.map((i): Pair => [x(mean[i * rank + a]), y(mean[i * rank + b])]);
-            const tone = group < 0 ? family : `class-${group % 10}`;
-            const middle = [0, 1].map((c) => sum(places.map((p) => p[c])) / places.length);
-            return (
-              <g key={group} stroke-linecap="round">
-                <Curve
-                  d={places.map(([px, py]) => `M${px} ${py}h0`).join("")}
-                  {...{ tone, width: 4.5, opacity: 0.75 }}
-                />
-                {group >= 0 && (
-                  <Text x={middle[0]} y={middle[1]} class="bold halo level middle" tone={tone} is={group} />
-                )}
-              </g>
-            );
-          })}
-          <Text x={26} y={TOP + 2} is={`coefficient ${b + 1}`} />
-        </>
-      )}
+      {(x, y, width) => {
+        const screen = new Float32Array(2 * count);
+        for (let i = 0; i < count; i++) screen.set([x(mean[i * rank + a]), y(mean[i * rank + b])], 2 * i);
+        const dots = (group: number) =>
+          Array.from(groups, (g, i) => (g === group ? `M${screen[2 * i]} ${screen[2 * i + 1]}h0` : "")).join("");
+        const tone = (group: number) => (classes ? `class-${group % 10}` : family);
+        const middles = classes ? centroids(groups, 10, screen, width, 12) : [];
+        return (
+          <g stroke-linecap="round">
+            {[...new Set(groups)].map((group) => (
+              <Curve key={group} d={dots(group)} tone={tone(group)} width={4.5} opacity={0.75} />
+            ))}
+            {middles.map(
+              (at, c) => at && <Text x={at[0]} y={at[1]} class="bold halo level middle" tone={tone(c)} is={c} />,
+            )}
+            <Text x={26} y={TOP + 2} is={`coefficient ${b + 1}`} />
+          </g>
+        );
+      }}
     </Small>
   );
 }
@@ -448,9 +443,13 @@ function Spectrum({ racers }: { racers: Racer[] }) {
   const all = racers.flatMap(({ spectrum }) => Array.from(spectrum)).filter((value) => value > 1e-4);
   const most = Math.max(8, racers[0]?.spectrum.length ?? 16, ...racers.map((r) => r.spectrum.findIndex(Number.isNaN)));
   const up: Axis = { domain: tens(Math.min(0.1, ...all), Math.max(1, ...all)), log: true, grid: true };
-  const across: Axis = { name: "number", domain: [1, most], ticks: [1, 4, 8, 12, 16, 24, 32].filter((n) => n <= most) };
+  const across: Axis = {
+    name: "direction j",
+    domain: [1, most],
+    ticks: [1, 4, 8, 12, 16, 24, 32].filter((n) => n <= most),
+  };
   return (
-    <Small title="Spectrum" unit="singular values ⁄ √n" x={across} y={up} right={6}>
+    <Small title="Spectrum" unit="σⱼ ⁄ √N" x={across} y={up} right={6}>
       {(x, y) =>
         racers.map(({ spectrum, family, kept, dashed }, model) => {
           const seen = Array.from(spectrum).filter((value) => value >= y.domain()[0]);

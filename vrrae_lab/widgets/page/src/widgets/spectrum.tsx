@@ -64,7 +64,7 @@ export function Spectrum({ host }: { host: Host }) {
   const ends = [0, lastBeta - 2, lastBeta - 1].filter((b) => b >= 0);
   const presets: Record<string, () => void> = recorded
     ? {
-        [`β = ${short(betas[0])}, half-way`]: trained(0, Math.floor(0.6 * last)),
+        [`β = ${short(betas[0])}, halfway`]: trained(0, Math.floor(0.6 * last)),
         ...Object.fromEntries(ends.map((b) => [`β = ${short(betas[b])}, at the end`, trained(b, last)])),
       }
     : {
@@ -89,7 +89,7 @@ export function Spectrum({ host }: { host: Host }) {
       reset={() => host.reset("beta", "step")}
     >
       <Columns widths="1 1">
-        <Part title="Each coefficient" hint="what it says, σ²/N, and its noise, s²">
+        <Part title="Each coefficient" hint={`orange σ²/N, grey noise s²${recorded ? "; violet: a linear VRRAE" : ""}`}>
           <Bars {...{ now, awake }} top={highest} optimum={recorded && linear(beta.value)} />
         </Part>
         <Part title="Against β" hint="drag the line">
@@ -145,7 +145,7 @@ export function Spectrum({ host }: { host: Host }) {
           </b>
           {recorded
             ? `, and the law σ²/N + s² = 1 is ${off < 0.05 ? "met" : `missed by up to ${short(Number(off.toPrecision(2)))}`}`
-            : `${next ? `; the next is lost at β = ${short(next)}` : ""}. Signal and noise add up to 1: where β/2 passes λ², only noise is left.`}
+            : `${next ? `; the next is lost at β = ${short(next)}` : ""}. Signal and noise add up to 1; once β/2 exceeds λ², only noise is left.`}
         </div>
         {recorded && (
           <div class="line noise">
@@ -193,6 +193,7 @@ function Bars({ now, awake, top, optimum }: BarsProps) {
             {now.signal.map((signal, j) => {
               const noise = now.noise[j];
               const [base, tip] = [height(signal), height(signal + noise)];
+              const tall = foot - base > 24;
               const said = signal < 0.005 ? "0" : signal < 10 ? signal.toFixed(2) : short(signal);
               return (
                 <g key={j} transform={`translate(${x(j + 0.5)} 0)`}>
@@ -207,20 +208,20 @@ function Bars({ now, awake, top, optimum }: BarsProps) {
                       dash="3 2"
                     />
                   )}
-                  <Text y={base - 6} class="strong halo middle" is={said} />
+                  <Text
+                    y={tall ? foot - 9 : base - 6}
+                    class={tall ? "bold middle" : "strong halo middle"}
+                    tone={tall ? "paper" : undefined}
+                    is={said}
+                  />
                   <Text y={foot + 14} class="middle" is={j + 1} />
                   <Lamp y={foot + 26} r={5} on={awake[j]} />
                 </g>
               );
             })}
-            <Curve d={`M${LEFT} ${y(1)}H${w}`} width={1.5} />
-            <Text x={w} y={top ? TOP - 14 : y(1) - 6} class="halo end" is="line: the law, σ²/N + s² = 1" />
-            <Text
-              x={w}
-              y={HEIGHT - 2}
-              class="end"
-              is={`number: σ²/N; grey: s²${optimum ? "; violet: σ²/N of a linear VRRAE" : ""}`}
-            />
+            <Curve d={`M${LEFT} ${y(1)}H${w - 8}`} width={1.5} />
+            <Text x={LEFT} y={HEIGHT - 2} is="coefficient" />
+            <Text x={w - 8} y={top ? TOP - 14 : y(1) - 6} class="halo end" is="line: the law, σ²/N + s² = 1" />
           </>
         );
       }}

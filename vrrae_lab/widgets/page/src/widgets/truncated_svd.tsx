@@ -16,7 +16,7 @@ const PUSH = 0.01;
 const FAN = Array.from({ length: 21 }, (_, i) => PUSH * (i / 10 - 1));
 const LINE = 1.8; // of a direction of the tie: spreads of the batch
 const degrees = (angle: number) => (180 * angle) / Math.PI;
-const percent = (share: number) => `${(100 * share).toFixed(share > 0.9995 ? 2 : 1)} %`;
+const percent = (share: number) => `${(100 * share).toFixed(share > 0.9995 ? 2 : 1)}\u00a0%`;
 const rounded = (point: number[]) => point.map((v) => Number(limit(v, -REACH, REACH).toFixed(3))) as Point;
 
 interface Images {
@@ -56,7 +56,7 @@ export function TruncatedSVD({ host }: { host: Host }) {
     "one in a million": () => setGap(56),
     "a tie": () => setGap(gaps.length - 1),
     "a round cloud": round,
-    ...(images.count > 0 && { "images at rank 2": cut(2), "at rank 32": cut(32) }),
+    ...(images.count > 0 && { "images at rank 2": cut(2), "images at rank 32": cut(32) }),
   };
   return (
     <Card
@@ -115,6 +115,8 @@ function Cut({ latents }: { latents: Signal<Point[]> }) {
           return (
             <>
               <rect class="hairline" x={x(-REACH)} y={y(REACH)} width={side} height={side} rx={8} />
+              <Text x={x(-REACH) + 8} y={y(REACH) + 16} is="y₂, −2 to 2 ↑" />
+              <Text x={x(REACH) - 8} y={y(-REACH) - 9} class="end" is="y₁, −2 to 2 →" />
               <g transform={turned(centre, angle)}>
                 <Curve d={oval(unit * spreads[0], unit * spreads[1])} tone="faint" fill={0.15} />
               </g>
@@ -190,7 +192,7 @@ function Tie({ host, gaps, at, setGap }: Gap & { host: Host }) {
   const ends = now.values.map((value) => LINE * Math.sqrt(Math.max(0, value)));
   return (
     <Part title="A tie" hint="rank 2, both kept: drag σ₂ towards σ₁">
-      <Plot height={TALL} label="singular directions of a batch under a push">
+      <Plot height={TALL} label="singular directions of a batch under a perturbation">
         {(w) => {
           const unit = Math.min(w, TALL) / 5.2;
           const centre = { x: w / 2, y: TALL / 2 };
@@ -234,7 +236,7 @@ function Tie({ host, gaps, at, setGap }: Gap & { host: Host }) {
         }}
       </Plot>
       <Slider
-        label="push of the batch"
+        label="perturbation of the batch"
         value={push.value}
         limits={[-PUSH, PUSH]}
         step={PUSH / 100}
@@ -242,11 +244,11 @@ function Tie({ host, gaps, at, setGap }: Gap & { host: Host }) {
         onInput={(v) => (push.value = v)}
       />
       <div>
-        <Large is={`${degrees(swing).toFixed(1)}°`} /> between the directions at −1 % and at +1 %
+        <Large is={`${degrees(swing).toFixed(1)}°`} /> of turn between −1 % and +1 %
       </div>
       <p class="caption">
-        Thin: the directions at pushes from −1 to 1 %. The points hardly move, and they are all that an RRAE passes on.
-        A VRRAE adds noise of its own size along each direction (ellipses), which turns with them.
+        Thin lines: the directions under perturbations from −1 to 1 %. The points hardly move, and they are all that an
+        RRAE passes on. A VRRAE adds noise of its own size along each direction (ellipses), which turns with them.
       </p>
     </Part>
   );
@@ -285,7 +287,7 @@ function Gradients({ host, gaps, at, setGap }: Gap & { host: Host }) {
               <Curve d={line(1, 0)} tone="rrae" width={2} />
               <Curve d={line(0, 2)} tone="vrrae" width={2} dash="5 4" />
               <Curve d={line(0, 0)} tone="vrrae" width={2} />
-              <Text x={x(36)} y={y(norm(0, 0, 36)) - 12} class="halo end" is="VRRAE: ∝ 1/gap" />
+              <Text x={x(56)} y={y(norm(0, 0, 56)) - 8} class="halo end" is="VRRAE: ∝ 1/gap" />
               <Text x={x(44)} y={y(norm(0, 2, 44)) - 7} class="halo" is="VRRAE, kept pairs left out" />
               <Text x={x(44)} y={y(norm(1, 0, 44)) + 15} class="halo" is="RRAE, every rule" />
               {MODELS.map((model, m) => (
@@ -303,7 +305,9 @@ function Gradients({ host, gaps, at, setGap }: Gap & { host: Host }) {
           );
         }}
       </Plot>
-      <h4 class="next">{gaps[at] ? `at a gap of ${short(gaps[at])}` : "at a tie"}</h4>
+      <h4 class="next">
+        {gaps[at] ? `At a gap of ${short(gaps[at])}` : "At a tie"} <span>norms, on a logarithmic scale</span>
+      </h4>
       <Plot height={132} label="norms at this gap">
         {(w) => {
           const size = scaleLog(domain, [0, w - 212]);
@@ -330,7 +334,7 @@ function Gradients({ host, gaps, at, setGap }: Gap & { host: Host }) {
       </Plot>
       <p class="caption">
         Computed by the library, in float64, for 12 latents of size 8 at rank 3. At a tie itself the exact rule leaves
-        that pair out as well; to leave out all kept pairs is bounded but biased.
+        that pair out as well; leaving out all kept pairs keeps the gradient bounded, but biases it.
       </p>
     </Part>
   );
