@@ -7,6 +7,10 @@ from . import rig
 pytestmark = pytest.mark.browser
 
 MAKE = "import vrrae_lab as vl\nwidget = vl.widgets.kl()\nwidget"
+EXPLORE = """model, _ = vl.checkpoint.load(vl.checkpoint.shipped("digits_vae"))
+vl.widgets.explore(model, vl.data.digits("train", 100))"""
+SPECTRUM = "vl.widgets.spectrum([4.0, 2.0, 1.0, 0.5])"
+RACE = 'import vrrae_lab as vl\nvl.widgets.race("mnist_collapse")'
 RUNNING = "import ipywidgets.widgets.widget as module\nprint(len(module._instances))"
 
 
@@ -75,6 +79,40 @@ def test_the_view_of_a_kernel_that_has_died_goes_on(lab):
     for _ in range(2):
         lab.keyboard.press("ArrowRight")
     wait_for_text(lab, "μ = 1.20")
+
+
+def test_the_lab_and_a_spectrum_go_on_after_a_reload_and_the_death_of_their_kernel(page, address, workspace):
+    rig.write_notebook(workspace / "two.ipynb", "import vrrae_lab as vl", EXPLORE, SPECTRUM)
+    rig.open_notebook(page, address, "two.ipynb")
+    rig.run_all(page)
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_timeout(1000)
+    page.goto(page.url.split("?")[0])
+    page.wait_for_function("document.querySelectorAll('.vrrae-lab .card').length === 2", timeout=60_000)
+    page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
+    page.wait_for_timeout(1000)
+    for name in ("coefficient 1", "β"):
+        handle = page.get_by_role("slider", name=name, exact=True)
+        before = handle.get_attribute("aria-valuetext")
+        handle.focus()
+        page.keyboard.press("ArrowUp")
+        page.wait_for_function(
+            "([handle, before]) => handle.getAttribute('aria-valuetext') !== before",
+            arg=[handle.element_handle(), before],
+        )
+    page.get_by_role("button", name="prior", exact=True).click()  # samples are drawn and decoded in the page
+    page.get_by_role("button", name="sample 2").wait_for()
+
+
+def test_images_have_the_colours_of_the_theme_from_the_first(page, address, workspace):
+    rig.write_notebook(workspace / "race.ipynb", RACE)
+    rig.open_notebook(page, address, "race.ipynb")
+    rig.run_all(page)
+    corner = "[...canvas.getContext('2d').getImageData(0, 0, 1, 1).data]"
+    page.get_by_role("img", name="test image 1", exact=True).wait_for()
+    page.wait_for_timeout(500)
+    assert page.evaluate(f"""() => {{ const canvas = document.querySelector('[aria-label="test image 1"]');
+        return {corner}; }}""") == [255, 255, 255, 255]
 
 
 def test_a_page_that_is_loaded_again_shows_the_state_of_a_living_kernel(lab):

@@ -204,7 +204,7 @@ class Playground(Race):
     def _advance(self, num_updates: int) -> None:
         """Updates of both models, and a frame; an interrupt waits for its end."""
         if not self._compiled:
-            self.status = "compiling the updates of both models, which takes a few seconds"
+            self.status = "compiling, which takes a few seconds"
         with one_blas_thread(), deferred_interrupt() as interrupt:
             terms = [live.advance(num_updates) for live in self.training.values()]
             self._compiled = True

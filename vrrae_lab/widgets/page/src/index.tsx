@@ -3,6 +3,7 @@ import { render } from "preact";
 import { Host, type WidgetModel } from "./host";
 import style from "./style.css";
 import { Failure } from "./parts/Card";
+import { theme } from "./theme";
 import * as widgets from "./widgets";
 
 /** Draw the widget that `host` names into `el`; returns what takes it away. */
@@ -19,7 +20,14 @@ function draw(host: Host, el: HTMLElement): () => void {
     </>,
     root,
   );
+  // a notebook may put it into its page later: only then are there colours to paint with
+  const placed = new ResizeObserver(() => {
+    placed.disconnect();
+    theme.value++;
+  });
+  if (!root.isConnected) placed.observe(root);
   return () => {
+    placed.disconnect();
     render(null, root);
     root.remove();
     host.close();

@@ -122,7 +122,7 @@ export function Playground({ host }: { host: Host }) {
         <div class="now">
           <Button onClick={replay.toggle} disabled={last < 1} is="▶ replay" />
           <Button
-            style={{ visibility: chosen.value < 0 ? "hidden" : "visible" }}
+            style={{ visibility: at === last ? "hidden" : "visible" }}
             onClick={() => (chosen.value = -1)}
             is="newest ⇥"
           />
@@ -209,7 +209,7 @@ function Controls({ host, info }: { host: Host; info: RaceInfo }) {
   };
   const models = Object.entries(MODELS);
   const sames = NAMES.map((name): [string, string] => {
-    return [`same ${name}`, `same, another ${SETTINGS[name].label.replace(/ (\(× s\)|k)$/, "")}`];
+    return [`same ${name}`, `same, new ${SETTINGS[name].label.replace(/ (\(× s\)|k)$/, "")}`];
   });
   const others = models.map(([name, words]): [string, string, boolean] => [name, words, name === left]);
   const setSeed = (text: string) => (seed.value = Math.max(0, Math.floor(Number(text) || 0)));
@@ -221,7 +221,13 @@ function Controls({ host, info }: { host: Host; info: RaceInfo }) {
         return slider(name, trait.value, (value) => (trait.value = value));
       })}
       {other && slider(other, changed.value[other], setOther, ", right")}
-      <Slider label="steps a frame" limits={[1, 20]} step={1} value={speed.value} onInput={(v) => (speed.value = v)} />
+      <Slider
+        label="steps per frame"
+        limits={[1, 20]}
+        step={1}
+        value={speed.value}
+        onInput={(v) => (speed.value = v)}
+      />
       <label class="named">
         left
         <Choice label="left" value={left} choices={models} onChoose={chooseLeft} />
