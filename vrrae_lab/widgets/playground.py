@@ -193,7 +193,7 @@ class Playground(Race):
                 times.append(time.perf_counter())
                 self._advance(self.speed)
                 pace = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
-                self.status = f"training, {pace:.0f} frames a second" if pace else "training"
+                self.status = f"training, {pace:.0f} frames per second" if pace else "training"
                 await asyncio.sleep(max(PAUSE, times[-1] + SHORTEST - time.perf_counter()))
             self._rest("paused")
         except KeyboardInterrupt:

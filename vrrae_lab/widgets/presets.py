@@ -51,7 +51,7 @@ NEAR_TIE = (
     "plain gradient of the SVD would divide by their gap, and the error goes on falling."
 )
 SMALL_RANK = (
-    "With two directions the VRRAE's error stays well above the VAE's; move the rank up while it trains, and it falls."
+    "With two directions the VRRAE's error stays well above the VAE's; raise the rank while it trains, and it falls."
 )
 TWO_BETAS = "One model, one seed, two values of β: the larger one puts out lamps and leaves a larger error."
 

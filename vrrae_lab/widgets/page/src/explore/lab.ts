@@ -263,7 +263,8 @@ export class Lab {
     });
     for (const part of this.parts)
       part.runner.encode(x, (posterior) => {
-        if (!posterior.mean.every(Number.isFinite)) return this.say("The model makes no numbers of this image.");
+        if (!posterior.mean.every(Number.isFinite))
+          return this.say("The model's coefficients of this image are not finite: choose another image.");
         this.by("finger", step, "x", () => {
           part.encoded.value = posterior;
           part.z.value = [...posterior.mean];

@@ -58,13 +58,19 @@ function Whole({ lab }: { lab: Lab }) {
     hover(false)(event);
     void open(event.dataTransfer?.files[0]);
   };
-  const wide = parts.length > 1 ? 34 : 26;
+  const [{ name, size }, other] = parts;
+  const models = !other
+    ? `${name}, ${size} coefficients`
+    : size === other.size
+      ? `${name} and ${other.name}, ${size} coefficients each`
+      : `${name} with ${size} coefficients, ${other.name} with ${other.size}`;
+  const wide = other ? 34 : 26;
   const columns = { gridTemplateColumns: `minmax(230px, ${wide}fr) minmax(0, 50fr) minmax(290px, 40fr)` };
   return (
     <Card
       {...{ host, table: () => table(lab), presets: presets(lab), reset: () => lab.reset() }}
       title="Latent lab"
-      about={`${parts.map((part) => `${part.name}, ${part.size} coefficients`).join(" and ")} · ${data.name}`}
+      about={`${models} · ${data.name.replaceAll("_", " ")}`}
       actions={<Actions lab={lab} />}
     >
       <Way lab={lab} />
@@ -124,7 +130,7 @@ function Actions({ lab }: { lab: Lab }) {
       ))}
       <Button
         disabled={lab.past.value.length === 0}
-        title="Back to before the last step"
+        title="Take the last step back"
         onClick={() => lab.undo()}
         is="undo"
       />
@@ -287,7 +293,7 @@ function Source({ lab, open }: { lab: Lab; open: (file: File | undefined) => voi
           Images
           <Pager
             {...{ first: first.value, size: THUMBNAILS, of: lab.count }}
-            names={["images before these", "more images"]}
+            names={["previous images", "next images"]}
             onTurn={(to) => (first.value = to)}
           />
         </h4>
@@ -500,12 +506,12 @@ function Plane({ lab }: { lab: Lab }) {
         <Toggle
           of={grid}
           disabled={!part.runner.here}
-          title="What is decoded all over the map, the other coefficients as they are"
+          title="Decoded images all over the map; the other coefficients stay as they are"
           is="decodes"
         />
         <Toggle
           of={painting}
-          title="Drag a line over the map: the strip below shows what is decoded along it"
+          title="Drag a line over the map: the strip below shows the images along it"
           is="paint a path"
         />
       </div>
@@ -578,8 +584,8 @@ function Walk({ lab, part }: { lab: Lab; part: Part }) {
     return (
       <button
         class="thumbnail"
-        title={`${name} is ${lab.title(ends[which])}. Press to put the image that is shown here.`}
-        aria-label={`${name}: put the image that is shown here`}
+        title={`${name} is ${lab.title(ends[which])}. Press to use the image that is shown instead.`}
+        aria-label={`${name}: use the image that is shown`}
         disabled={here < 0}
         onClick={take}
       >

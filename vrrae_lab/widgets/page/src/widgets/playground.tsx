@@ -102,8 +102,8 @@ export function Playground({ host }: { host: Host }) {
       {host.live ? <Controls host={host} info={info} /> : <Settings racers={racers} />}
       <div class="columns race">
         <Model racer={racers[0]}>
-          Filled: what a coefficient says of the test images. Dashed: the prior. Tick: ± s. A lamp is out where the
-          variance of the means is below 0.01; under it, the KL in nats.
+          Filled: the values of a coefficient over the test images. Dashed: the prior. Tick: ± s. A lamp is out where
+          the variance of the means is below 0.01; under it, the KL in nats.
         </Model>
         <Decodes {...{ host, info, racers }} />
         <Model racer={racers[1]} />
