@@ -149,14 +149,13 @@ interface AxisProps extends AxisLook {
   grid?: number;
 }
 
-const values = (scale: Scale, ticks: number | number[]) => (Array.isArray(ticks) ? ticks : scale.ticks(ticks));
-
 export function AxisBelow({ scale, name, at, grid = 0, ticks = 5, format = short }: AxisProps) {
   const [left, right] = scale.range();
+  const places = Array.isArray(ticks) ? ticks : scale.ticks(Math.min(ticks, (right - left) / 45)); // with room for each
   return (
     <g aria-hidden="true">
       <path class="hairline" d={`M${left} ${at}H${right}`} />
-      {values(scale, ticks).map((value) => (
+      {places.map((value) => (
         <g key={value} transform={`translate(${scale(value)} ${at})`}>
           {grid > 0 && <path class="hairline" d={`M0 0V${-grid}`} />}
           <Text y={14} class="middle" is={format(value)} />
@@ -170,7 +169,7 @@ export function AxisBelow({ scale, name, at, grid = 0, ticks = 5, format = short
 export function AxisLeft({ scale, name, at, grid = 0, ticks = 4, format = short }: AxisProps) {
   return (
     <g aria-hidden="true">
-      {values(scale, ticks).map((value) => (
+      {(Array.isArray(ticks) ? ticks : scale.ticks(ticks)).map((value) => (
         <g key={value} transform={`translate(${at} ${scale(value)})`}>
           {grid > 0 && <path class="hairline" d={`M0 0H${grid}`} />}
           <Text x={-6} class="level end" is={format(value)} />

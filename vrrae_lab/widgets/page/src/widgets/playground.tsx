@@ -452,7 +452,7 @@ function Spectrum({ racers }: { racers: Racer[] }) {
   const across: Axis = {
     name: "direction j",
     domain: [1, most],
-    ticks: [1, 4, 8, 12, 16, 24, 32].filter((n) => n <= most),
+    ticks: most > 16 ? [1, 8, 16, 24, 32] : [1, 4, 8, 12, 16],
   };
   return (
     <Small title="Spectrum" unit="σⱼ ⁄ √N" x={across} y={up} right={6}>
