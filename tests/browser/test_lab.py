@@ -104,15 +104,19 @@ def test_the_lab_and_a_spectrum_go_on_after_a_reload_and_the_death_of_their_kern
     page.get_by_role("button", name="sample 2").wait_for()
 
 
-def test_images_have_the_colours_of_the_theme_from_the_first(page, address, workspace):
+def test_a_recorded_race_is_played_in_a_notebook_in_the_colours_of_the_theme(page, address, workspace):
     rig.write_notebook(workspace / "race.ipynb", RACE)
     rig.open_notebook(page, address, "race.ipynb")
     rig.run_all(page)
-    corner = "[...canvas.getContext('2d').getImageData(0, 0, 1, 1).data]"
-    page.get_by_role("img", name="test image 1", exact=True).wait_for()
+    image = page.get_by_role("img", name="test image 1", exact=True)
+    image.wait_for()
     page.wait_for_timeout(500)
-    assert page.evaluate(f"""() => {{ const canvas = document.querySelector('[aria-label="test image 1"]');
-        return {corner}; }}""") == [255, 255, 255, 255]
+    corner = "canvas => [...canvas.getContext('2d').getImageData(0, 0, 1, 1).data]"
+    assert image.evaluate(corner) == [255, 255, 255, 255]  # paper
+    page.get_by_role("slider", name="frame", exact=True).focus()
+    page.keyboard.press("Home")
+    page.get_by_text("step 0", exact=True).wait_for()
+    assert not page.get_by_role("button", name="train").count()  # there is nothing to steer
 
 
 def test_a_page_that_is_loaded_again_shows_the_state_of_a_living_kernel(lab):

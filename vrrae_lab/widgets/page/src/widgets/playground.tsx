@@ -83,10 +83,11 @@ export function Playground({ host }: { host: Host }) {
     lamps: Array.from({ length: tape.length }, (_, f) => tape.read(f, "awake", model)),
   }));
   const table = () => Array.from({ length: tape.length }, (_, frame) => row(tape, info, frame));
-  const status = host.live ? host.trait<string>("status").value : `frame ${at + 1} of ${last + 1}`;
+  const steered = host.live && host.get("_presets") !== undefined; // else it is a recording that is played
+  const status = steered ? host.trait<string>("status").value : `frame ${at + 1} of ${last + 1}`;
   const curves = { tape, steps, at, racers, show };
   const replay = usePlay(at, last, show, still() ? 500 : limit(8000 / (last + 1), 40, 150));
-  const given = Object.entries(host.live ? host.get<Record<string, [string, number]>>("_presets") : {});
+  const given = Object.entries(steered ? host.get<Record<string, [string, number]>>("_presets") : {});
   const presets = given.length
     ? Object.fromEntries(given.map(([name]) => [name, () => host.send({ do: "try", name })]))
     : undefined;
@@ -97,9 +98,9 @@ export function Playground({ host }: { host: Host }) {
       {...{ host, table, presets, told }}
       title="Training race"
       about={info.data}
-      actions={host.live && <Buttons host={host} />}
+      actions={steered && <Buttons host={host} />}
     >
-      {host.live ? <Controls host={host} info={info} /> : <Settings racers={racers} />}
+      {steered ? <Controls host={host} info={info} /> : <Settings racers={racers} />}
       <div class="columns race">
         <Model racer={racers[0]}>
           Filled: the values of a coefficient over the test images. Dashed: the prior. Tick: ± s. A lamp is out where
@@ -135,7 +136,7 @@ export function Playground({ host }: { host: Host }) {
           <Timeline {...{ steps, at, bands, marks }} onMove={show} />
         </div>
       </div>
-      {!host.live && info.words && <div class="foot">{info.words}</div>}
+      {!steered && info.words && <div class="foot">{info.words}</div>}
     </Card>
   );
 }
