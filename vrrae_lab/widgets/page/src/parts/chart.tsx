@@ -151,7 +151,7 @@ interface AxisProps extends AxisLook {
 
 export function AxisBelow({ scale, name, at, grid = 0, ticks = 5, format = short }: AxisProps) {
   const [left, right] = scale.range();
-  const places = Array.isArray(ticks) ? ticks : scale.ticks(Math.min(ticks, (right - left) / 45)); // with room for each
+  const places = Array.isArray(ticks) ? ticks : scale.ticks(Math.min(ticks, (right - left) / 55)); // with room for each
   return (
     <g aria-hidden="true">
       <path class="hairline" d={`M${left} ${at}H${right}`} />

@@ -382,7 +382,7 @@ function Coefficients({ lab }: { lab: Lab }) {
       </p>
       {gaussian && <Noise lab={lab} />}
       <h4 class="next">
-        Spectrum <span>drag the cut: coefficients beyond it stay at their mean</span>
+        Spectrum <span>drag the cut: what is beyond it stays at its mean</span>
       </h4>
       <Spectrum
         {...{ rank: part.rank.value, family: part.family, height: gaussian ? 164 : 222 }}
@@ -645,9 +645,9 @@ function presets(lab: Lab): Record<string, () => void> {
   };
   return {
     "all at their mean": afresh(() => lab.set(lab.parts.map((each) => each.sent.middle))),
-    [`coefficient ${order[0] + 1} up two spreads`]: move(order[0], middle[order[0]] + 2 * spread[order[0]]),
+    [`z${subscript(order[0] + 1)} up two spreads`]: move(order[0], middle[order[0]] + 2 * spread[order[0]]),
     "half of the coefficients": afresh(() => lab.setRank(Math.ceil(part.size / 2))),
-    ...(out !== undefined && { [`move collapsed ${out + 1}`]: move(out, 3) }),
+    ...(out !== undefined && { [`move collapsed z${subscript(out + 1)}`]: move(out, 3) }),
     ...(part.deviations && { "sample the prior": () => lab.draw("prior") }),
     "halfway from A to B": afresh(halfway),
   };
