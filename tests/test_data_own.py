@@ -71,6 +71,13 @@ def test_labels_are_numbers_or_texts(labels):
     assert data.label_numbers[:3].tolist() in ([0, 1, 2], [0, 2, 4])
 
 
+def test_classes_are_labels_of_one_whole_number_or_text_each():
+    names, places = vl.data.from_arrays(BYTES, list("caabca")).classes
+    assert names == ["a", "b", "c"] and places.tolist() == [2, 0, 0, 1, 2, 0]
+    for labels in (None, np.arange(12).reshape(6, 2), np.linspace(0, 1, 6)):
+        assert vl.data.from_arrays(BYTES, labels).classes is None
+
+
 @pytest.mark.parametrize(
     "images, labels, error, words",
     [
