@@ -28,6 +28,7 @@ NAMES = {
     "key_press": "from a key press to changed pixels in a browser",
     "growth": "cost against batch, latent and image size",
     "memory": "memory a step needs",
+    "first_step": "what first calls cost, with and without compiled programs on disk",
     "imports": "seconds and memory of imports",
     "notebooks": "seconds and memory of the notebooks in their fast setting",
 }

@@ -30,7 +30,7 @@ from vrrae_lab import (
     models,
     nets,
     papers,
-    training,
+    train,
     widgets,
 )
 
@@ -556,8 +556,8 @@ LIBRARY = {
     "checkpoint.shipped": row(
         checkpoint.shipped, name=("bumps_vrrae", [Bad(v, says="no model") for v in ("x", "", None, 3, "../cli")])
     ),
-    "training.loop.fit": row(
-        training.fit,
+    "train.fit": row(
+        train.fit,
         model=(VRRAE, MODEL),
         x=(X, [*images(X), Bad(poisoned(X, NAN), says="NaN"), Bad(poisoned(X, INF), says="NaN or infinity")]),
         loss=(losses.Variational(0.1), CALLABLE),
@@ -569,12 +569,10 @@ LIBRARY = {
         checkpoints=(None, [Bad("folder", TypeError), Bad(3, TypeError)]),
         mesh=(None, [Bad("abc", TypeError), Bad(3, TypeError)]),
     ),
-    "training.loop.steps_in_epochs": row(
-        training.steps_in_epochs, num_epochs=(2.0, POSITIVE), num_samples=(10, count()), batch_size=(3, count())
+    "train.steps_in_epochs": row(
+        train.steps_in_epochs, num_epochs=(2.0, POSITIVE), num_samples=(10, count()), batch_size=(3, count())
     ),
-    "training.checkpoints.Checkpoints": row(
-        training.Checkpoints, folder=("folder", PATH), every=(3, count()), keep=(2, count())
-    ),
+    "checkpoints.Checkpoints": row(vl.Checkpoints, folder=("folder", PATH), every=(3, count()), keep=(2, count())),
     "adaptive_rank.AdaptiveRank": row(
         vl.AdaptiveRank,
         every=(5, count()),

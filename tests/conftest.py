@@ -1,5 +1,6 @@
 """Settings that hold for every test, made before anything imports the library."""
 
+import os
 import socket
 import zlib
 
@@ -7,6 +8,9 @@ import hypothesis
 import jax
 import jaxtyping
 import pytest
+
+# Nothing that the person who runs them has compiled plays a part, here and in the processes started from here.
+os.environ["VRRAE_LAB_COMPILED"] = "off"
 
 # The shapes in the library's annotations are checked at every call, in tests only.
 jaxtyping.install_import_hook("vrrae_lab", "checking.typechecker")

@@ -29,9 +29,9 @@ import pytest
 from support import linear_nets
 
 from vrrae_lab import array_file, bottlenecks, checkpoint, features, models, widgets
+from vrrae_lab.checkpoints import Checkpoints
 from vrrae_lab.data import cache, slices
 from vrrae_lab.files import write_json, write_text
-from vrrae_lab.training import Checkpoints
 
 FLIPS = 80  # and as many places to cut; the start and the end of a file are always among them
 
@@ -98,7 +98,7 @@ def test_damaged_training_checkpoint_costs_the_steps_since_the_one_before(tmp_pa
 def test_training_checkpoint_of_another_version_is_passed_over(lacking: str, tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(4, STATE, SETTINGS, NOTES)
-    header = array_file.ArrayFile(checkpoints.files()[0], "a", "vrrae_lab training checkpoint 1").header
+    header = array_file.ArrayFile(checkpoints.files()[0], "a", "vrrae_lab training checkpoint 2").header
     array_file.write(tmp_path / "step-000000008.ckpt", STATE, {k: v for k, v in header.items() if k != lacking})
     with pytest.warns(UserWarning, match=f"step-000000008.ckpt is not of this version.* lacks one of .*{lacking}"):
         found = checkpoints.newest(SETTINGS)
@@ -375,7 +375,7 @@ import dataclasses, sys
 from support import TINY_BUMPS, quick_experiments
 from vrrae_lab import cli
 from vrrae_lab.experiments import Bumps
-from vrrae_lab.training import loop
+from vrrae_lab import train as loop
 Bumps.fast = classmethod(lambda cls: dataclasses.replace(TINY_BUMPS, num_steps=10**7))
 advance = loop.Run.advance
 def told(run, batches):

@@ -17,7 +17,7 @@ from support import linear_nets
 import vrrae_lab as vl
 from vrrae_lab import derivations, experiments
 from vrrae_lab.bottlenecks import FixedBasis
-from vrrae_lab.training import History
+from vrrae_lab.train import History
 from vrrae_lab.validation_beta import BetaEvent
 
 SHAPE = (8, 8, 1)

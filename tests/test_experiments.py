@@ -19,7 +19,7 @@ from support import TINY_BUMPS, quick_experiments
 from vrrae_lab import checkpoint, data, environment, explore, metrics, models, training
 from vrrae_lab.experiments import EXPERIMENTS, Bumps, Mnist, comparison, record, short_run
 from vrrae_lab.experiments.plan import CENTRED
-from vrrae_lab.training import fit
+from vrrae_lab.train import fit
 
 MODELS = ("AE", "VAE", "RRAE", "VRRAE", CENTRED)
 TINY = TINY_BUMPS

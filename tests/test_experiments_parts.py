@@ -20,7 +20,7 @@ from vrrae_lab.experiments.subjects import Extent, subject
 from vrrae_lab.experiments.timing import interleaved_medians
 from vrrae_lab.linalg import gram_basis
 from vrrae_lab.losses import Reconstruction
-from vrrae_lab.training import fit
+from vrrae_lab.train import fit
 
 RNG = np.random.default_rng(3)
 

@@ -21,8 +21,7 @@ import pytest
 from jax import export
 from jax.sharding import Mesh
 
-from vrrae_lab import fit, losses, models
-from vrrae_lab.training import run
+from vrrae_lab import fit, losses, models, train
 
 ROOT = Path(__file__).parents[1]
 PROLOGUE = """
@@ -158,7 +157,8 @@ from jax import export
 from jax.sharding import Mesh
 from vrrae_lab import losses, models
 from vrrae_lab.sharding import batch_mesh, on_mesh, split_rows
-from vrrae_lab.training.run import Run, _step
+from vrrae_lab.compilation import compiled
+from vrrae_lab.train import Run, _step
 
 mesh = batch_mesh(Mesh(np.array(jax.devices()), ("devices",)))
 kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
@@ -168,7 +168,7 @@ def collectives(batch_size, latent_size):
     run = Run(model, losses.PaperVariational(1e-3), optax.adabelief(1e-3), jax.random.key(1), None, mesh)
     batch = split_rows(np.zeros((batch_size, 16, 16, 1), np.uint8), np.arange(batch_size), mesh)
     with on_mesh(mesh):
-        text = _step.lower((run._fixed, batch, np.asarray(0, np.int32)), run.state).compile().compiled.as_text()
+        text = compiled(_step, (run._fixed, batch, np.asarray(0, np.int32)), run.state).program.as_text()
     for shapes, kind in re.findall(rf"= (\\S.*?) ({kinds})(?:-start)?\\(", text):
         sides = re.findall(r"[a-z0-9]+\\[([0-9,]*)\\]", shapes)
         yield kind, [[int(n) for n in shape.split(",") if n] for shape in sides]
@@ -217,13 +217,13 @@ def test_a_step_lowers_for_a_tpu(name: str) -> None:
     """Without a TPU: JAX writes its program all the same. All that is asked of its library is an `eigh`."""
     model = getattr(models, name)((28, 28, 1), latent_size=100, rank=16, key=jax.random.key(0))
     loss = losses.PaperVariational(1e-6) if name == "vrrae" else losses.PaperReconstruction()
-    own = run.Run(model, loss, optax.adabelief(1e-3), jax.random.key(1), None, None)
+    own = train.Run(model, loss, optax.adabelief(1e-3), jax.random.key(1), None, None)
     batch = jnp.zeros((64, 28, 28, 1), jnp.uint8)
     arrays, rest = eqx.partition(((own._fixed, batch, jnp.int32(0)), own.state), eqx.is_array)
 
     @jax.jit
     def step(arrays: Any) -> Any:
-        return eqx.filter(run._step.__wrapped__(*eqx.combine(arrays, rest)), eqx.is_array)
+        return eqx.filter(train._step(*eqx.combine(arrays, rest)), eqx.is_array)
 
     program = export.export(step, platforms=["tpu"])(arrays).mlir_module()
     assert set(re.findall(r"custom_call @(\w+)", program)) <= {"Eigh", "Sharding"}

@@ -1,10 +1,14 @@
 """Training: the order of the data, the update itself, interruption, divergence, and input that is refused."""
 
+import logging
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,11 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from optax import contrib
 from support import linear_nets
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from vrrae_lab import Autoencoder, History, data, fit, interrupts, losses, models
-from vrrae_lab.training import batches, loop, run, steps_in_epochs
+from vrrae_lab import Autoencoder, Checkpoints, History, compilation, data, fit, interrupts, losses, models
+from vrrae_lab import train as loop
+from vrrae_lab.train import steps_in_epochs
 
 X = data.bumps(25, 8).x
 KEY = jax.random.key(7)
@@ -53,6 +59,27 @@ def same_model(a: Autoencoder, b: Autoencoder) -> bool:
     return all(map(np.array_equal, jax.tree.leaves(a), jax.tree.leaves(b)))
 
 
+@contextmanager
+def compilations() -> Iterator[list[str]]:
+    """The names of the functions that JAX compiles meanwhile."""
+    names: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if found := re.match(r"Compiling (?:jit\()?(\w+)", record.getMessage()):
+                names.append(found[1])
+
+    listener, logger = Listener(), logging.getLogger("jax._src.interpreters.pxla")
+    logger.addHandler(listener)
+    propagate, logger.propagate = logger.propagate, False
+    try:
+        with jax.log_compiles():
+            yield names
+    finally:
+        logger.removeHandler(listener)
+        logger.propagate = propagate
+
+
 # ---- what is learned
 
 
@@ -78,7 +105,7 @@ def test_bytes_are_fractions_of_255_wherever_they_lie(monkeypatch, low_rank: Aut
     expected, history = train(low_rank, pixels.astype(np.float32) / 255)
     own, device = jax.local_devices, SimpleNamespace(memory_stats=lambda: memory)
     monkeypatch.setattr(jax, "local_devices", lambda **asked: own(**asked) if asked else [device])
-    kept = batches.TrainingImages(pixels)._x
+    kept = loop.TrainingImages(pixels)._x
     assert isinstance(kept, jax.Array if memory and memory["bytes_limit"] > 1000 else np.ndarray)
     assert kept.dtype == np.uint8
     found, own_history = train(low_rank, pixels)
@@ -108,7 +135,7 @@ def test_history_has_every_term_at_every_step(start: Autoencoder) -> None:
 
 def test_seconds_of_the_first_step_and_of_the_others_add_up(start: Autoencoder) -> None:
     called = time.perf_counter()
-    _, history = train(start, optimizer=optax.sgd(1e-3))  # another optimiser, so that the step is compiled anew
+    _, history = train(start, optimizer=optax.sgd(1.7e-3))  # a rate of its own, so that the step is compiled anew
     elapsed = time.perf_counter() - called
     assert history.seconds > 0 and history.compile_seconds > history.seconds
     assert history.seconds + history.compile_seconds < elapsed
@@ -116,12 +143,11 @@ def test_seconds_of_the_first_step_and_of_the_others_add_up(start: Autoencoder) 
 
 def test_a_step_updates_the_state_in_place(start: Autoencoder) -> None:
     """The old weights' memory is taken over by the new ones."""
-    model = jax.tree.map(jnp.array, start)
-    state = (model, OPTIMIZER.init(eqx.filter(model, eqx.is_inexact_array)))
-    fixed = run._Fixed(LOSS, KEY, OPTIMIZER)
-    (after, _), _ = run._step((fixed, jnp.asarray(X[:8]), jnp.int32(0)), state)
-    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(model))
-    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(after))
+    run = loop.Run(start, LOSS, OPTIMIZER, KEY, None, None)
+    before = jax.tree.leaves(eqx.filter(run.state, eqx.is_array))
+    run.advance(iter([jnp.asarray(X[:8])]))
+    assert all(leaf.is_deleted() for leaf in before)
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(eqx.filter((run.state, start), eqx.is_array)))
 
 
 def test_given_model_is_left_as_it_was(start: Autoencoder) -> None:
@@ -335,9 +361,9 @@ def test_training_goes_on_with_the_loss_the_callback_returns(start: Autoencoder)
             assert isinstance(loss, losses.Variational)
             return model, losses.Variational(2 * loss.beta)
 
-    compiled = run._step._cached._cache_size()
-    _, history = train(start, num_steps=6, loss=losses.Variational(0.5), callback=Doubles(2))
-    assert run._step._cached._cache_size() <= compiled + 1  # another β is the same program
+    with compilations() as programs:
+        _, history = train(start, num_steps=6, loss=losses.Variational(0.5), callback=Doubles(2))
+    assert programs.count("of_arrays") <= 3  # the start, a copy for the callback, and a step: another β is the same one
     terms = history.terms
     beta = (terms["loss"] - terms["reconstruction"]) / terms["kl"]
     np.testing.assert_allclose(beta, [0.5, 0.5, 1, 1, 2, 2], rtol=1e-3)
@@ -378,6 +404,108 @@ def test_callback_is_not_called_once_the_run_is_over(start: Autoencoder) -> None
 def test_callback_without_an_interval_is_refused(every: int, start: Autoencoder) -> None:
     with pytest.raises(ValueError, match=f"callback.every = {every}: use 1 step or more"):
         train(start, callback=Recorder(every))
+
+
+# ---- equal calls, and what optimizers and losses give
+
+
+class Scaled(eqx.Module):
+    """The usual loss times a number that is a Python float."""
+
+    factor: float
+
+    def __call__(self, model: Autoencoder, batch: jax.Array, *, key: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
+        value, _ = LOSS(model, batch, key=key)
+        return self.factor * value, {"factor": self.factor, "images": len(batch), "falls": value > 0}
+
+
+def test_an_equal_call_compiles_nothing_however_its_objects_were_made(start: Autoencoder) -> None:
+    def call(rate: float) -> Autoencoder:
+        class Own(Scaled):
+            """A class of its own at each call, as where a cell is run again."""
+
+        return train(start, optimizer=optax.chain(optax.sgd(rate)), loss=Own(0.5), num_steps=2)[0]
+
+    first = call(1e-3)
+    with compilations() as programs:
+        assert_same_model(call(1e-3), first)
+    assert programs == []
+    with compilations() as programs:
+        assert not same_model(call(2e-3), first)
+    assert programs == ["of_arrays"]  # only the step holds the rate: the counter counts
+
+
+def test_twenty_optimizers_leave_no_more_programs_than_a_few(start: Autoencoder) -> None:
+    for rate in range(1, compilation.MOST_PROGRAMS + 3):
+        train(start, optimizer=optax.sgd(1e-3 * rate), num_steps=1)
+    assert len(compilation._programs) == compilation.MOST_PROGRAMS
+
+
+def test_a_python_float_annealed_by_a_callback_is_one_program(start: Autoencoder) -> None:
+    class Anneals(Recorder):
+        def __call__(self, step: int, model: Autoencoder, loss: Any, terms: Any) -> tuple[Autoencoder, losses.Loss]:
+            return model, Scaled(float(loss.factor) / 2)
+
+    with compilations() as programs:
+        _, history = train(start, loss=Scaled(1.0), num_steps=6, callback=Anneals(2))
+    assert programs.count("of_arrays") <= 3  # the start, a copy for the callback, and a step
+    np.testing.assert_array_equal(history.terms["factor"], [1, 1, 0.5, 0.5, 0.25, 0.25])
+
+
+def test_counts_and_truth_values_are_numbers_of_the_history(start: Autoencoder) -> None:
+    _, history = train(start, loss=Scaled(1.0), num_steps=2)
+    for name, value in {"images": 8, "falls": 1, "factor": 1}.items():
+        np.testing.assert_array_equal(history.terms[name], np.float32([value, value]), strict=True)
+
+
+def test_a_loss_may_give_one_number_and_look_at_its_own(start: Autoencoder) -> None:
+    class Plain(Scaled):
+        def __call__(self, model: Autoencoder, batch: jax.Array, *, key: jax.Array) -> Any:
+            return LOSS(model, batch, key=key)[0] if self.factor > 0 else None
+
+    assert set(train(start, loss=Plain(1.0), num_steps=2)[1].terms) == {"loss"}
+
+
+def test_a_term_that_is_no_number_is_refused(start: Autoencoder) -> None:
+    def loss(model: Autoencoder, batch: jax.Array, *, key: jax.Array) -> Any:
+        return LOSS(model, batch, key=key)[0], {"each": batch[:, 0, 0, 0]}
+
+    with pytest.raises(ValueError, match=r"the term 'each' of the loss has shape \(8,\): give one number"):
+        train(start, loss=loss)
+
+
+@pytest.mark.parametrize("decay", [optax.adamw(1e-2, weight_decay=0.1), optax.noisy_sgd(1e-2, key=KEY)])
+def test_a_frozen_basis_stays_as_it_is(decay: optax.GradientTransformation, low_rank: Autoencoder) -> None:
+    frozen = models.freeze_basis(low_rank, X)
+    trained, _ = train(frozen, optimizer=decay, num_steps=3)
+    np.testing.assert_array_equal(trained.bottleneck.basis.matrix, frozen.bottleneck.basis.matrix)
+    assert not np.array_equal(trained.encoder.linear.weight, frozen.encoder.linear.weight)
+
+
+OPTIMIZERS: dict[str, optax.GradientTransformation] = {
+    "its state is the weights": contrib.prodigy(),
+    "its state is the weights twice": contrib.cocob(),
+    "it asks for the loss": optax.chain(optax.sgd(1e-3), contrib.reduce_on_plateau()),
+    "it draws": optax.noisy_sgd(1e-3, key=KEY),
+    "it gathers": optax.MultiSteps(optax.sgd(1e-3), 2).gradient_transformation(),
+}
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_optimizers_train_and_are_taken_up_again(kind: str, start: Autoencoder, tmp_path: Path) -> None:
+    whole, _ = train(start, optimizer=OPTIMIZERS[kind])
+    train(start, optimizer=OPTIMIZERS[kind], checkpoints=Checkpoints(tmp_path), num_steps=3)
+    parts, _ = train(start, optimizer=OPTIMIZERS[kind], checkpoints=Checkpoints(tmp_path))
+    assert_same_model(whole, parts)
+    assert not same_model(whole, start)
+
+
+def test_weights_to_evaluate_are_in_the_state_of_the_optimizer(start: Autoencoder) -> None:
+    model, history = train(start, optimizer=contrib.schedule_free_sgd(1e-3))
+    weights, rest = models.trainable(model)
+    evaluated = eqx.combine(contrib.schedule_free_eval_params(history.optimizer_state, weights), rest)
+    assert not same_model(evaluated, model)
+    assert np.isfinite(evaluated.reconstruct(X)).all()
 
 
 # ---- interruption

@@ -1,5 +1,6 @@
 """A run that is cut off anywhere ends as if it had not been."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -13,9 +14,12 @@ import jax
 import numpy as np
 import optax
 import pytest
+from support import linear_nets
 
-from vrrae_lab import AdaptiveRank, Autoencoder, Checkpoints, History, ValidationBeta, fit, losses, models
-from vrrae_lab.training import Callback, checkpoints, loop
+from vrrae_lab import AdaptiveRank, Autoencoder, Checkpoints, History, ValidationBeta, checkpoints, fit, losses, models
+from vrrae_lab import train as loop
+from vrrae_lab.train import Callback
+from vrrae_lab.validation_beta import BetaEvent
 
 KEY = jax.random.key(3)
 X = np.random.default_rng(0).random((40, 8, 8, 1)).astype(np.float32)
@@ -166,6 +170,83 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+def weighed(weight: float) -> losses.Loss:
+    """A function whose closure holds a number."""
+
+    def loss(model: Autoencoder, batch: jax.Array, *, key: jax.Array) -> Any:
+        value, terms = losses.Variational(0.1)(model, batch, key=key)
+        return weight * value, terms
+
+    return loss
+
+
+def edited(weight: float) -> Autoencoder:
+    """A model whose encoder has one class name and two contents."""
+
+    class Encoder(eqx.Module):
+        linear: eqx.nn.Linear
+
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return weight * jax.vmap(self.linear)(x.reshape(len(x), -1))
+
+    with linear_nets():
+        model = models.vrrae((8, 8, 1), latent_size=12, rank=3, key=KEY)
+    return Autoencoder(Encoder(model.encoder.linear), model.bottleneck, model.decoder, model.shape)
+
+
+def hyperparameters(rate: float) -> optax.GradientTransformation:
+    return optax.inject_hyperparams(optax.sgd)(learning_rate=rate)
+
+
+class Weighed(eqx.Module):
+    weight: float
+
+    def __call__(self, model: Autoencoder, batch: jax.Array, *, key: jax.Array) -> Any:
+        return weighed(self.weight)(model, batch, key=key)
+
+
+def test_what_computes_something_else_is_refused_whatever_it_is_called(tmp_path: Path) -> None:
+    """What an edited cell leaves: the same names, other numbers. And what computes the same goes on."""
+    vrrae, kl, one = edited(1.0), losses.Variational(0.1), np.float32(np.arange(40) == 17)[:, None, None, None]
+    cases: dict[str, tuple[Callable[[float], dict[str, Any]], str]] = {
+        "closure": (lambda w: {"made": (vrrae, weighed(w), None)}, "loss and model: "),
+        "partial": (lambda w: {"made": (vrrae, functools.partial(weighed(w)), None)}, "loss and model: "),
+        "float": (lambda w: {"made": (vrrae, Weighed(w), None)}, r"loss: {'.weight': 1.0} there, {'.weight': 2.0} now"),
+        "encoder": (lambda w: {"made": (edited(w), kl, None)}, "loss and model: "),
+        "rate": (lambda w: {"made": (vrrae, kl, None), "optimizer": hyperparameters(w / 1e3)}, "optimizer: "),
+        "image": (
+            lambda w: {"made": (vrrae, kl, None), "x": X + w * one},
+            "images",
+        ),
+        "rule": (lambda w: {"made": (*matching()[:2], ValidationBeta(X[:5], 5, rule=lambda n: w))}, "callback: "),
+    }
+    for name, (call, message) in cases.items():
+        expected = train(folder=tmp_path / name, num_steps=4, **call(1.0))
+        assert_same(train(folder=tmp_path / name, num_steps=4, **call(1.0)), expected)
+        with pytest.raises(ValueError, match=f"holds a run of other settings .*{message}"):
+            train(folder=tmp_path / name, num_steps=4, **call(2.0))
+
+
+def test_a_run_of_an_older_version_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    array_file.write(tmp_path / "step-000000004.ckpt", np.zeros(3), {"format": "vrrae_lab training checkpoint 1"})
+    with pytest.raises(ValueError, match="holds an unfinished run of an older version of vrrae_lab, which this one"):
+        train(folder=tmp_path)
+
+
+def test_a_callback_may_remember_more_than_a_header_holds(tmp_path: Path) -> None:
+    def made() -> tuple[Autoencoder, losses.Loss, Callback | None]:
+        callback = ValidationBeta(X[:5], 5)
+        callback.log += [BetaEvent(1, 0.5)] * 100_000
+        return edited(1.0), losses.AggregateMatching(1.0, 0.6, 8), callback
+
+    with linear_nets():
+        avae = models.avae((8, 8, 1), latent_size=3, key=KEY)
+    train((avae, *made()[1:]), tmp_path, num_steps=4)
+    again = made()
+    train((avae, *again[1:]), tmp_path, num_steps=5)
+    assert len(again[2].log) == 100_000
+
+
 @pytest.mark.parametrize("other", OTHERS)
 def test_other_settings_are_refused_and_named(other: str, tmp_path: Path) -> None:
     train(folder=tmp_path, num_steps=4)
@@ -177,31 +258,31 @@ def test_other_settings_are_refused_and_named(other: str, tmp_path: Path) -> Non
 
 
 def test_other_versions_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The digest of the optimizer is that of a program of JAX, which another version may write otherwise."""
+    """The digests are of programs of JAX, which another version may write otherwise."""
     train(folder=tmp_path, num_steps=4)
     monkeypatch.setattr("vrrae_lab.environment.version", lambda name: "99" if name == "jax" else "1")
-    monkeypatch.setattr(checkpoints, "_optimizer_digest", lambda *_: "another")
+    monkeypatch.setattr(checkpoints, "digest", lambda *_: "another")
     with pytest.warns(UserWarning, match="jax: .* there, 99 now.*may differ in rounding"):
         train(folder=tmp_path, num_steps=5)
 
 
+def settings() -> str:
+    model, loss, callback = adaptive()
+    run = loop.Run(model, loss, OPTIMIZER, KEY, callback, None)
+    programs = run.programs(jax.ShapeDtypeStruct((16, 8, 8, 1), np.float32))
+    return str(checkpoints.settings_of(model, X, loss, programs, 16, KEY, callback))
+
+
 def test_settings_do_not_depend_on_the_process() -> None:
     """No address in memory, no order of a set: otherwise nothing could be taken up again."""
-    code = (
-        "import tests.test_training_checkpoints as t\n"
-        "model, loss, callback = t.adaptive()\n"
-        "print(t.checkpoints.settings_of(model, t.X, loss, t.OPTIMIZER, 16, t.KEY, callback))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
-    model, loss, callback = adaptive()
-    assert done.stdout.strip() == str(checkpoints.settings_of(model, X, loss, OPTIMIZER, 16, KEY, callback)), (
-        done.stderr
-    )
+    code = "import test_training_checkpoints as t; print(t.settings())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent)
+    assert done.stdout.strip() == settings(), done.stderr
 
 
 TERMINATED = """
 import os, signal, sys
-from tests.test_training_checkpoints import Checkpoints, Path, loop, train
+from test_training_checkpoints import Checkpoints, Path, loop, train
 loop.SECONDS_BETWEEN_REPORTS = 0.0
 advance = loop.Run.advance
 def terminated(run, batches):
@@ -215,8 +296,8 @@ print("still alive")
 
 
 def test_terminated_process_saves_first(tmp_path: Path) -> None:
-    root = Path(__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", TERMINATED, tmp_path], capture_output=True, text=True, cwd=root)
+    here = Path(__file__).parent
+    done = subprocess.run([sys.executable, "-c", TERMINATED, tmp_path], capture_output=True, text=True, cwd=here)
     assert (done.returncode, done.stdout) == (-signal.SIGTERM, ""), done.stderr
     assert Checkpoints(tmp_path).files()[-1].name == "step-000000010.ckpt"
     assert_same(train(), train(folder=tmp_path))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vrrae_lab.training import History
+from vrrae_lab.train import History
 
 
 def test_a_history_is_printed_in_one_line() -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from vrrae_lab import bottlenecks, density, gaussian, linalg, losses, models
 from vrrae_lab.adaptive_rank import AdaptiveRank
-from vrrae_lab.compilation import keep_compiled
+from vrrae_lab.checkpoints import Checkpoints
+from vrrae_lab.compilation import forget_compiled, keep_compiled, keep_compiled_unless_off
 from vrrae_lab.models import (
     Autoencoder,
     adaptive_rrae,
@@ -30,7 +31,7 @@ from vrrae_lab.models import (
     vae_identity,
     vrrae,
 )
-from vrrae_lab.training import Checkpoints, History, fit
+from vrrae_lab.train import History, fit
 from vrrae_lab.validation_beta import ValidationBeta
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     )
 
 __version__ = _version("vrrae_lab")
+
+keep_compiled_unless_off()
 
 _LOADED_ON_USE = (
     "checkpoint",
@@ -88,6 +91,7 @@ __all__ = [
     "features",
     "figures",
     "fit",
+    "forget_compiled",
     "freeze_basis",
     "gaussian",
     "irmae",

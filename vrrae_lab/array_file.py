@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import jax
 from jaxtyping import PyTree
 
 from vrrae_lab.files import UNREADABLE, atomic_file
@@ -32,7 +33,7 @@ def write(path: str | os.PathLike[str], arrays: PyTree, header: Mapping[str, Any
         ValueError: if the header is too long or contains NaN or infinity.
     """
     buffer = io.BytesIO()
-    eqx.tree_serialise_leaves(buffer, arrays)
+    eqx.tree_serialise_leaves(buffer, _without_keys(arrays))
     content = buffer.getvalue()
     sealed = {**header, "bytes": len(content)}
     sealed["sha256"] = _digest(sealed, content)
@@ -80,9 +81,23 @@ class ArrayFile:
             ValueError: if they do not fit it.
         """
         try:
-            return eqx.tree_deserialise_leaves(io.BytesIO(self._content), like)
+            found = eqx.tree_deserialise_leaves(io.BytesIO(self._content), _without_keys(like))
+            return jax.tree.map(_with_keys, found, like)
         except UNREADABLE as error:
             raise ValueError(f"{self._path} does not fit this version of vrrae_lab: {error}") from error
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _without_keys(tree: PyTree) -> PyTree:
+    """Random keys as the numbers they consist of, which is how they lie in a file."""
+    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
+
+
+def _with_keys(leaf: Any, like: Any) -> Any:
+    return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(like)) if _is_key(like) else leaf
 
 
 def _header(path: Path, line: bytes, kind: str, format: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from vrrae_lab import density
 from vrrae_lab.derivations.claim import Claim, Evidence, Finding, Verdict, float64
 from vrrae_lab.metrics import cubic_kernel, frechet_distance, kernel_distance, leave_one_out_entropy
 from vrrae_lab.randomness import generator
-from vrrae_lab.training import one_blas_thread
+from vrrae_lab.train import one_blas_thread
 
 # --------------------------------------------------------------------------------------- 26: the floor of the entropy
 

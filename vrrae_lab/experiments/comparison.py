@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from vrrae_lab import checkpoint
+from vrrae_lab.checkpoints import Checkpoints
 from vrrae_lab.checks import check_kind
 from vrrae_lab.environment import commit, device
 from vrrae_lab.experiments.optimizer import adabelief
@@ -25,7 +26,7 @@ from vrrae_lab.experiments.plan import Candidate, Plan, slug
 from vrrae_lab.experiments.record import Record, commits_of, environment
 from vrrae_lab.files import differences, write_json
 from vrrae_lab.models import Autoencoder, build, freeze_basis, num_parameters
-from vrrae_lab.training import Callback, Checkpoints, History, ResumableCallback, fit
+from vrrae_lab.train import Callback, History, ResumableCallback, fit
 
 CURVE_POINTS = 128
 LEAST_BETWEEN_CHECKPOINTS = 100  # steps

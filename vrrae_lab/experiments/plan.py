@@ -10,7 +10,7 @@ import numpy as np
 
 from vrrae_lab.losses import Loss, PaperReconstruction, PaperVariational
 from vrrae_lab.models import Autoencoder
-from vrrae_lab.training import Callback
+from vrrae_lab.train import Callback
 
 CENTRED = "VRRAE, centred"  # not of the papers: the mean of the batch is taken off before the SVD
 

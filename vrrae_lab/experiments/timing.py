@@ -8,7 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from vrrae_lab.training import one_blas_thread
+from vrrae_lab.train import one_blas_thread
 
 
 def interleaved_medians(ways: Mapping[str, Callable[[], Any]], *, seconds: float, rounds: int = 40) -> dict[str, float]:

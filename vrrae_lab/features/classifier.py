@@ -25,7 +25,7 @@ from vrrae_lab.features.labels import Targets, accuracy, targets
 from vrrae_lab.files import UNREADABLE, differences
 from vrrae_lab.models import Images, as_floats, check_images, in_batches
 from vrrae_lab.nets import ConvEncoder, Shape
-from vrrae_lab.training.batches import DataOrder, TrainingImages
+from vrrae_lab.train import DataOrder, TrainingImages
 
 FORMAT = "vrrae_lab classifier 1"
 MOST_FOR_THE_SCALE = 2000  # training images

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Key
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.features.labels import Targets, accuracy, targets
 from vrrae_lab.models import Images
-from vrrae_lab.training.batches import DataOrder
+from vrrae_lab.train import DataOrder
 
 SIDE = 299  # pixels, which the network was made for
 BATCH = 32

@@ -11,6 +11,7 @@ from vrrae_lab.models.autoencoder import (
     check_images,
     in_batches,
     num_parameters,
+    trainable,
 )
 from vrrae_lab.models.constructors import (
     CONSTRUCTORS,
@@ -63,6 +64,7 @@ __all__ = [
     "rrae",
     "rrae_vae",
     "sparse_ae",
+    "trainable",
     "vae",
     "vae_identity",
     "vrrae",

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Shaped, UInt8
+from jaxtyping import Array, Float, Key, PyTree, Shaped, UInt8
 
 from vrrae_lab import display
 from vrrae_lab.bottlenecks import (
@@ -24,9 +24,11 @@ from vrrae_lab.bottlenecks import (
     VariationalLowRank,
 )
 from vrrae_lab.checks import check_array, check_at_least, check_kind
+from vrrae_lab.compilation import jitted
 from vrrae_lab.gaussian import Posterior
 from vrrae_lab.microbatch import microbatch_sum
 from vrrae_lab.nets import Shape, check_shape, microbatch_size
+from vrrae_lab.sharding import spread
 
 Images = (
     Float[Array, "batch height width channels"]
@@ -158,7 +160,7 @@ class Autoencoder(eqx.Module):
                 smaller than the rank.
         """
         check_images(x, self.shape)
-        return _encode(self, as_floats(jnp.asarray(x)))
+        return _posterior(self.bottleneck, latents_of(self.encoder, jnp.asarray(x)))
 
     def decode(self, z: Float[Array, "batch rank"] | Float[np.ndarray, "batch rank"]) -> Float[Array, "batch ..."]:
         """Images from coefficients.
@@ -198,12 +200,18 @@ def _steps(model: Autoencoder) -> list[str]:
     return steps
 
 
-@eqx.filter_jit
-def _encode(model: Autoencoder, x: Array) -> Posterior:
-    return model.bottleneck.encode(model.encoder(x))
+@jitted
+def latents_of(encoder: Callable[[Array], Array], x: Array) -> Array:
+    """The latents of a batch, one program for `encode` and `freeze_basis`."""
+    return spread(encoder(as_floats(x)))
 
 
-@eqx.filter_jit
+@jitted
+def _posterior(bottleneck: Bottleneck, latents: Array) -> Posterior:
+    return bottleneck.encode(latents)
+
+
+@jitted
 def _decode(model: Autoencoder, z: Array) -> Array:
     return model.decoder(model.bottleneck.decode(z))
 
@@ -226,10 +234,12 @@ def check_model(model: Autoencoder, name: str = "model") -> None:
 def num_parameters(model: Autoencoder) -> int:
     """How many numbers are trained; a frozen basis is not counted."""
     check_model(model)
-    basis = getattr(model.bottleneck, "basis", None)
-    trained = eqx.filter(model, eqx.is_inexact_array)
-    frozen = eqx.filter(basis if isinstance(basis, FixedBasis) else None, eqx.is_inexact_array)
-    return sum(a.size for a in jax.tree.leaves(trained)) - sum(a.size for a in jax.tree.leaves(frozen))
+    return sum(weights.size for weights in jax.tree.leaves(trainable(model)[0]))
+
+
+def trainable(model: PyTree) -> tuple[PyTree, PyTree]:
+    """What is trained of a model, and the rest, which no optimizer sees: a frozen basis too."""
+    return eqx.partition(model, eqx.is_inexact_array, is_leaf=lambda part: isinstance(part, FixedBasis))
 
 
 def check_images(x: Images, shape: Shape) -> None:

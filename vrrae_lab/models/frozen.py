@@ -17,12 +17,12 @@ from vrrae_lab.models.autoencoder import (
     Autoencoder,
     Images,
     Recipe,
-    as_floats,
     check_images,
     check_model,
     in_batches,
+    latents_of,
 )
-from vrrae_lab.sharding import batch_mesh, check_mesh, on_mesh, replicate, split_rows, spread
+from vrrae_lab.sharding import batch_mesh, check_mesh, on_mesh, replicate, split_rows
 
 # What a model of adaptive rank is once its rank stands.
 _OF_FIXED_RANK = {"adaptive_rrae": "rrae", "adaptive_vrrae": "vrrae"}
@@ -66,7 +66,7 @@ def _gram(model: Autoencoder, x: Images, mesh: Mesh | None) -> GramBasis:
     size = BATCH * (1 if mesh is None else mesh.size)
     parts = (x[start : start + size] for start in range(0, len(x), size))
     if mesh is None:
-        return GramBasis.of(in_batches(partial(_latents, encoder), part) for part in parts)
+        return GramBasis.of(in_batches(partial(latents_of, encoder), part) for part in parts)
     gram = GramBasis.of(latents for part in parts for latents in _own(encoder, part, mesh))
     if jax.process_count() > 1:
         gram.add_other_processes()
@@ -78,7 +78,7 @@ def _own(encoder: Callable[[Array], Array], x: Images, mesh: Mesh) -> Iterator[n
     rows = np.arange(-(-len(x) // mesh.size) * mesh.size)
     batch = split_rows(x, np.minimum(rows, len(x) - 1), mesh)
     with on_mesh(mesh):
-        latents = _latents(encoder, batch)
+        latents = latents_of(encoder, batch)
     for shard in latents.addressable_shards:
         yield np.asarray(shard.data)[rows[shard.index[0]] < len(x)]
 
@@ -86,11 +86,6 @@ def _own(encoder: Callable[[Array], Array], x: Images, mesh: Mesh) -> Iterator[n
 def _of_rank(recipe: Recipe, rank: int) -> Recipe:
     arguments = tuple(dict(recipe.arguments, rank=rank).items())
     return Recipe(_OF_FIXED_RANK.get(recipe.constructor, recipe.constructor), arguments)
-
-
-@eqx.filter_jit
-def _latents(encoder: Callable[[Array], Array], x: Array) -> Array:
-    return spread(encoder(as_floats(x)))
 
 
 def is_frozen(model: Autoencoder) -> bool:

@@ -18,8 +18,7 @@ from vrrae_lab.gaussian import DiagonalGaussian, PointMass, Posterior
 from vrrae_lab.losses import Reconstruction, Terms, Variational
 from vrrae_lab.models import Autoencoder, Images, as_floats
 from vrrae_lab.randomness import generator
-from vrrae_lab.training.batches import DataOrder, TrainingImages
-from vrrae_lab.training.run import Run
+from vrrae_lab.train import DataOrder, Run, TrainingImages
 from vrrae_lab.widgets.dense import DenseDecoder, DenseEncoder
 
 Decode = Callable[[Array], Array]

@@ -17,7 +17,7 @@ from vrrae_lab.checks import check_at_least, check_key, check_kind, check_number
 from vrrae_lab.data.dataset import Dataset
 from vrrae_lab.interrupts import deferred_interrupt
 from vrrae_lab.models import Autoencoder
-from vrrae_lab.training import one_blas_thread
+from vrrae_lab.train import one_blas_thread
 from vrrae_lab.widgets.card import MOST_CLASSES
 from vrrae_lab.widgets.live_training import LiveTraining, Look, Settings, dense
 from vrrae_lab.widgets.presets import START, RaceData, race_data
