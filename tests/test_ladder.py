@@ -50,7 +50,7 @@ FLOORS = {
     "cli": 8,
 }
 # Modules for everyone, even on their own floor.
-COMMON = {"checks", "files", "sharding", "display", "figures"}
+COMMON = {"checks", "compilation", "files", "sharding", "display", "figures", "randomness"}
 
 
 # --------------------------------------------------------------------------------------------------- the checker

@@ -218,7 +218,10 @@ def test_what_computes_something_else_is_refused_whatever_it_is_called(tmp_path:
             lambda w: {"made": (vrrae, kl, None), "x": X + w * one},
             "images",
         ),
-        "rule": (lambda w: {"made": (*matching()[:2], ValidationBeta(X[:5], 5, rule=lambda n: w))}, "callback: "),
+        "rule": (
+            lambda w: {"made": (*matching()[:2], ValidationBeta(X[:5], 5, rule=lambda n: w))},
+            "what the callback does: ",
+        ),
     }
     for name, (call, message) in cases.items():
         expected = train(folder=tmp_path / name, num_steps=4, **call(1.0))

@@ -27,7 +27,7 @@ from jaxtyping import Array, Key, PyTree
 from vrrae_lab import display
 from vrrae_lab.array_file import LONGEST_HEADER, ArrayFile, write
 from vrrae_lab.checks import check_at_least, check_path
-from vrrae_lab.compilation import digest
+from vrrae_lab.compilation import digest, setting
 from vrrae_lab.environment import device, versions
 from vrrae_lab.files import differences
 
@@ -127,11 +127,12 @@ class Checkpoints:
                 stacklevel=4,
             )
         known = dict(header["settings"])
-        if there != now:
-            # which program comes out, and how Python's bytecode looks, also depends on the versions
-            known |= {name: settings[name] for name in (*PROGRAMS, "callback")}
-        elif known.get(PROGRAMS[0]) == settings[PROGRAMS[0]]:
-            known |= {name: settings[name] for name in ("model", "class of the loss")}  # names do not matter
+        ignored: tuple[str, ...] = ()
+        if there != now:  # on which depends what program comes out, and how Python's bytecode looks
+            ignored = *PROGRAMS, "what the callback does"
+        elif known.get(PROGRAMS[0]) == settings.get(PROGRAMS[0]):  # where the same is computed, names do not matter
+            ignored = "model", "class of the loss"
+        known |= {name: settings[name] for name in ignored if name in settings}
         if other := differences(known, settings):
             raise ValueError(
                 f"{self.folder} holds a run of other settings ({other}): choose another folder, or remove that one"
@@ -169,13 +170,14 @@ def settings_of(
         "batch_size": batch_size,
         "key": np.asarray(jax.random.key_data(key)).tolist(),
         "random numbers": f"{jax.random.key_impl(key)}"
-        + ("" if jax.config.jax_threefry_partitionable else ", not partitionable"),
+        + ("" if setting("threefry_partitionable") else ", not partitionable"),
         "images": {
             "shape": list(x.shape),
             "dtype": str(x.dtype),
             "digest": _hash(_array(x[i : i + IMAGES_AT_A_TIME]) for i in range(0, len(x), IMAGES_AT_A_TIME)),
         },
-        "callback": None if callback is None else _callback_settings(callback),
+        "callback": None if callback is None else f"{type(callback).__name__} every {callback.every} steps",
+        "what the callback does": _made_of(callback),
     }
 
 
@@ -210,12 +212,13 @@ def _array(array: Any) -> bytes:
     return np.ascontiguousarray(array).tobytes()
 
 
-def _callback_settings(callback: Any) -> str:
-    """Its name, its interval, and a digest of what it is made of; used again, it is still what it was at first."""
-    found = _first_seen.get(callback) or _hash(_content(callback, []))
-    with suppress(TypeError):  # it cannot be referred to weakly
-        _first_seen[callback] = found
-    return f"{type(callback).__name__} every {callback.every} steps ({found})"
+def _made_of(callback: Any) -> str:
+    """A digest of its numbers and its code; used again, it is still what it was at first."""
+    with suppress(TypeError):  # None, or what cannot be referred to weakly
+        if callback not in _first_seen:
+            _first_seen[callback] = _hash(_content(callback, []))
+        return _first_seen[callback]
+    return _hash(_content(callback, []))
 
 
 def _content(thing: Any, seen: list[Any]) -> Iterator[bytes]:

@@ -78,7 +78,7 @@ def keep_compiled(folder: str | os.PathLike[str] | None = None) -> None:
 
 def keep_compiled_unless_off() -> None:
     """`keep_compiled` as the package is imported: silent, and not where somebody has decided otherwise."""
-    if os.environ.get(SWITCH, "") != "off" and jax.config.jax_compilation_cache_dir is None:
+    if os.environ.get(SWITCH, "") != "off" and setting("compilation_cache_dir") is None:
         with suppress(OSError, RuntimeError):  # no folder, or nobody's home
             keep_compiled()
 
@@ -176,7 +176,8 @@ def jitted(function: Callable[..., T]) -> Callable[..., T]:
 
     @functools.cache
     def chosen(*options: tuple[str, Any]) -> Callable[..., T]:
-        return eqx.filter_jit(function, **({"compiler_options": dict(options)} if options else {}))
+        named: dict[str, Any] = {"compiler_options": dict(options)} if options else {}
+        return eqx.filter_jit(function, **named)
 
     @functools.wraps(function)
     def call(*arguments: Any) -> T:
@@ -201,10 +202,10 @@ def _flat(function: Callable[..., Any], like: tuple[PyTree, ...]) -> Callable[..
     """The function of the leaves of its arguments: the names of their fields would be part of the program."""
     structures = [jax.tree.structure(argument) for argument in like]
 
-    def step(*leaves: list[Any]) -> Any:
+    def program(*leaves: list[Any]) -> Any:
         return function(*map(jax.tree.unflatten, structures, leaves))
 
-    return step
+    return program
 
 
 def _looked_up(traced: Any, arrays: PyTree) -> jax.stages.Compiled:
@@ -229,8 +230,13 @@ def _compiler_options() -> dict[str, Any]:
 
 
 def _options() -> tuple[Any, ...]:
-    config = jax.config
-    return config.read("jax_disable_most_optimizations"), config.jax_enable_x64, config.jax_threefry_partitionable
+    names = "enable_x64", "threefry_partitionable"
+    return jax.config.read("jax_disable_most_optimizations"), *map(setting, names)
+
+
+def setting(name: str) -> Any:
+    """A setting of JAX's, such as "enable_x64"."""
+    return getattr(jax.config, f"jax_{name}")
 
 
 def digest(program: ClosedJaxpr) -> str:

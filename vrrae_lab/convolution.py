@@ -43,6 +43,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
+from vrrae_lab.randomness import uniform
+
 _NUMBERS = ("CHWN", "HWIO", "CHWN")
 
 
@@ -146,8 +148,7 @@ def _initial(
     limit = 1 / math.sqrt(in_channels * math.prod(kernel_size))
     weight_key, bias_key = jax.random.split(key)
     shape = (*kernel_size, in_channels, out_channels)
-    weight = jax.random.uniform(weight_key, shape, minval=-limit, maxval=limit)
-    return weight, jax.random.uniform(bias_key, (out_channels,), minval=-limit, maxval=limit)
+    return uniform(weight_key, shape, limit), uniform(bias_key, (out_channels,), limit)
 
 
 _Axes = tuple[_Axis, _Axis]

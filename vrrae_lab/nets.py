@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Key
 from vrrae_lab.checks import check_at_least, check_key, check_kind, check_memory, check_whole
 from vrrae_lab.convolution import Convolution, TransposedConvolution
 from vrrae_lab.microbatch import microbatch_map
+from vrrae_lab.randomness import linear
 
 Shape = tuple[int, int, int]
 
@@ -53,7 +54,7 @@ class ConvEncoder(eqx.Module):
             Convolution(channels, 32, (3, 3), stride=2, padding=1, key=keys[0]),
             Convolution(32, 64, (3, 3), stride=2, padding=1, key=keys[1]),
         )
-        self.linear = eqx.nn.Linear(64 * math.ceil(height / 4) * math.ceil(width / 4), latent_size, key=keys[2])
+        self.linear = linear(64 * math.ceil(height / 4) * math.ceil(width / 4), latent_size, key=keys[2])
         self.shape, self.latent_size = shape, latent_size
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch latent_size"]:
@@ -91,7 +92,7 @@ class ConvDecoder(eqx.Module):
         height, width, channels = shape
         start = _start_size(shape)
         keys = jax.random.split(key, 6)
-        self.linear = eqx.nn.Linear(latent_size, 32 * math.prod(start), key=keys[0])
+        self.linear = linear(latent_size, 32 * math.prod(start), key=keys[0])
         widths = (32, 256, 128, 32, 8)
         self.convolutions = tuple(TransposedConvolution(widths[i], widths[i + 1], key=keys[i + 1]) for i in range(4))
         # four doublings of ceil(size / 16) overshoot by less than 16 pixels; the last kernel takes them off

@@ -228,7 +228,7 @@ class Run:
 
         def gradient(arrays: PyTree, batch: Array) -> PyTree:
             loss, model, key = eqx.combine(arrays, rest)
-            return _gradient(loss, model, batch, key, np.zeros((), np.int32))
+            return _gradient(loss, model, batch, key, jnp.zeros((), jnp.int32))
 
         def updates(weights: PyTree) -> PyTree:
             state = optimizer.init(weights)
@@ -291,7 +291,7 @@ def _numbers(loss: Loss, model: Autoencoder, batch: jax.ShapeDtypeStruct, key: K
     numbers = jax.tree.map(lambda leaf: _number("", leaf) if isinstance(leaf, float) else leaf, loss)
     try:
         if signature(numbers) != signature(loss):
-            eqx.filter_eval_shape(_gradient, numbers, model, batch, key, np.zeros((), np.int32))
+            eqx.filter_eval_shape(_gradient, numbers, model, batch, key, jnp.zeros((), jnp.int32))
     except jax.errors.ConcretizationTypeError:
         return loss
     return numbers

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Key
 
 from vrrae_lab.checks import check_at_least, check_key, check_kind, check_memory, check_whole
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass, Posterior
+from vrrae_lab.randomness import linear
 
 MOST_MATRICES = 1000  # each is compiled; the papers use up to 8
 
@@ -70,7 +71,7 @@ class LinearStack(eqx.Module):
         if num_matrices < 1:
             raise ValueError(f"num_matrices = {num_matrices}: use 1 or more, or a plain autoencoder for none")
         keys = jax.random.split(key, num_matrices)
-        self.layers = tuple(eqx.nn.Linear(latent_size, latent_size, use_bias=False, key=k) for k in keys)
+        self.layers = tuple(linear(latent_size, latent_size, use_bias=False, key=k) for k in keys)
 
     def __call__(self, latents: Float[Array, "batch latent_size"], *, key: Key[Array, ""]) -> Draw:
         posterior = self.encode(latents)
@@ -144,8 +145,8 @@ class Variational(eqx.Module):
         check_mean_layer(mean_layer)
         check_key(key)
         mean_key, variance_key = jax.random.split(key)
-        self.mean_layer = eqx.nn.Linear(latent_size, latent_size, key=mean_key) if mean_layer is None else mean_layer
-        self.log_variance_layer = eqx.nn.Linear(latent_size, latent_size, key=variance_key)
+        self.mean_layer = linear(latent_size, latent_size, key=mean_key) if mean_layer is None else mean_layer
+        self.log_variance_layer = linear(latent_size, latent_size, key=variance_key)
 
     def __call__(self, latents: Float[Array, "batch latent_size"], *, key: Key[Array, ""]) -> Draw:
         posterior = self.encode(latents)

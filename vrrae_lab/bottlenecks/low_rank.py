@@ -8,6 +8,7 @@ from vrrae_lab.bottlenecks.bases import Basis, BatchBasis, FixedBasis, plus
 from vrrae_lab.bottlenecks.full_rank import Draw, MeanLayer, check_mean_layer
 from vrrae_lab.checks import check_key, check_kind, check_memory
 from vrrae_lab.gaussian import DiagonalGaussian, PointMass
+from vrrae_lab.randomness import linear
 
 
 class LowRank(eqx.Module):
@@ -75,7 +76,7 @@ class VariationalLowRank(eqx.Module):
         if self.basis.rank != rank:
             raise ValueError(f"rank = {rank}, but the basis has rank {self.basis.rank}: give both the same")
         self.mean_layer = eqx.nn.Identity() if mean_layer is None else mean_layer
-        self.log_variance_layer = eqx.nn.Linear(rank, rank, key=key)
+        self.log_variance_layer = linear(rank, rank, key=key)
 
     def on_basis(self, basis: FixedBasis) -> "VariationalLowRank":
         """This bottleneck on a fixed basis, f and g restricted to as many coefficients as that has."""
@@ -112,6 +113,6 @@ def _leading(layer: MeanLayer, rank: int) -> MeanLayer:
     """The layer's first outputs, from its first inputs alone."""
     if isinstance(layer, eqx.nn.Identity) or layer.out_features == rank:
         return layer
-    small = eqx.nn.Linear(rank, rank, use_bias=layer.use_bias, key=jax.random.key(0))  # its sizes; the numbers follow
+    small = linear(rank, rank, use_bias=layer.use_bias, key=jax.random.key(0))  # its sizes; the numbers follow
     numbers = [layer.weight[:rank, :rank], *([] if layer.bias is None else [layer.bias[:rank]])]
     return eqx.tree_at(jax.tree.leaves, small, numbers)

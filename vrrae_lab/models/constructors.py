@@ -9,10 +9,9 @@ arXiv 1312.6114 (VAE); Jing et al., arXiv 2010.00679 (IRMAE); Mazumder et al., a
 models that are a loss: see `vrrae_lab.losses`.
 """
 
-import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, cast
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -29,73 +28,51 @@ from vrrae_lab.bottlenecks import (
     VariationalLowRank,
 )
 from vrrae_lab.checks import check_at_least, check_key, check_kind, check_whole
-from vrrae_lab.compilation import at_once
 from vrrae_lab.models.autoencoder import Autoencoder, Recipe
 from vrrae_lab.nets import ConvDecoder, ConvEncoder, Shape, check_shape
-
-P = ParamSpec("P")
-
-
-def _drawn_at_once(constructor: Callable[P, Autoencoder]) -> Callable[P, Autoencoder]:
-    """With all initial weights from one compiled program: one by one, each shape would be a program of its own."""
-
-    @functools.wraps(constructor)
-    def make(*arguments: P.args, **named: P.kwargs) -> Autoencoder:
-        check_key(named.get("key"))
-        return at_once(lambda key: constructor(*arguments, **(named | {"key": key})), named["key"])
-
-    return make
+from vrrae_lab.randomness import linear
 
 
-@_drawn_at_once
 def ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Autoencoder with a narrow latent vector ("diabolo")."""
     return _assemble("ae", shape, latent_size, Identity(), key)
 
 
-@_drawn_at_once
 def long_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Autoencoder with the long latent vector of an RRAE and no truncation."""
     return _assemble("long_ae", shape, latent_size, Identity(), key)
 
 
-@_drawn_at_once
 def contractive_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Autoencoder to be trained with `losses.Contractive`."""
     return _assemble("contractive_ae", shape, latent_size, Identity(), key)
 
 
-@_drawn_at_once
 def avae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Autoencoder to be trained with `losses.AggregateMatching`: no noise, no posteriors."""
     return _assemble("avae", shape, latent_size, Identity(), key)
 
 
-@_drawn_at_once
 def sparse_ae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Autoencoder whose latents pass through a sigmoid, to be trained with `losses.Sparse`."""
     return _assemble("sparse_ae", shape, latent_size, Sigmoid(), key)
 
 
-@_drawn_at_once
 def vae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Variational autoencoder: mean and log variance are linear maps of the encoder's output."""
     return _variational("vae", shape, latent_size, None, key)
 
 
-@_drawn_at_once
 def vae_identity(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """VAE whose mean is the encoder's output itself, f = I (ablation)."""
     return _variational("vae_identity", shape, latent_size, eqx.nn.Identity(), key)
 
 
-@_drawn_at_once
 def beta_tcvae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """A VAE to be trained with `losses.TotalCorrelation`."""
     return _variational("beta_tcvae", shape, latent_size, None, key)
 
 
-@_drawn_at_once
 def irmae(shape: Shape, latent_size: int, num_matrices: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Implicit rank-minimising autoencoder: linear layers without bias between encoder and latent vector."""
     check_key(key)
@@ -104,7 +81,6 @@ def irmae(shape: Shape, latent_size: int, num_matrices: int, *, key: Key[Array, 
     return _assemble("irmae", shape, latent_size, stack, key, ("num_matrices", num_matrices))
 
 
-@_drawn_at_once
 def lorae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder:
     """Low-rank autoencoder: one matrix as in `irmae`, to be trained with `losses.NuclearNorm`."""
     check_key(key)
@@ -112,14 +88,12 @@ def lorae(shape: Shape, latent_size: int, *, key: Key[Array, ""]) -> Autoencoder
     return _assemble("lorae", shape, latent_size, LinearStack(latent_size, 1, key=bottleneck_key), key)
 
 
-@_drawn_at_once
 def rrae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]) -> Autoencoder:
     """Rank reduction autoencoder: the decoder sees the truncated SVD of the batch's latents."""
     _check_rank(rank, latent_size, key)
     return _assemble("rrae", shape, latent_size, LowRank.of_rank(rank, centre=centre), key, *_recipe(rank, centre))
 
 
-@_drawn_at_once
 def adaptive_rrae(
     shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]
 ) -> Autoencoder:
@@ -130,7 +104,6 @@ def adaptive_rrae(
     )
 
 
-@_drawn_at_once
 def vrrae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]) -> Autoencoder:
     """Variational rank reduction autoencoder: the SVD coefficients are the mean of a Gaussian."""
     _check_rank(rank, latent_size, key)
@@ -139,7 +112,6 @@ def vrrae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, ke
     return _assemble("vrrae", shape, latent_size, bottleneck, key, *_recipe(rank, centre))
 
 
-@_drawn_at_once
 def adaptive_vrrae(
     shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]
 ) -> Autoencoder:
@@ -150,12 +122,11 @@ def adaptive_vrrae(
     return _assemble("adaptive_vrrae", shape, latent_size, bottleneck, key, *_recipe(rank, centre))
 
 
-@_drawn_at_once
 def rrae_vae(shape: Shape, latent_size: int, rank: int, *, centre: bool = False, key: Key[Array, ""]) -> Autoencoder:
     """VRRAE whose mean is a trained linear map of the SVD coefficients, f(α) (ablation)."""
     _check_rank(rank, latent_size, key)
     key, bottleneck_key = jax.random.split(key)
-    mean_layer = eqx.nn.Linear(rank, rank, key=jax.random.fold_in(bottleneck_key, 1))
+    mean_layer = linear(rank, rank, key=jax.random.fold_in(bottleneck_key, 1))
     bottleneck = VariationalLowRank(rank, centre=centre, mean_layer=mean_layer, key=bottleneck_key)
     return _assemble("rrae_vae", shape, latent_size, bottleneck, key, *_recipe(rank, centre))
 
