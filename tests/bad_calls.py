@@ -194,6 +194,7 @@ MODELS = {
     ),
     "models.precision.mixed_precision": row(models.mixed_precision, model=(VRRAE, MODEL)),
     "models.autoencoder.num_parameters": row(models.num_parameters, model=(VRRAE, MODEL)),
+    "models.autoencoder.trainable": row(models.trainable, model=(VRRAE, MODEL)),
     "models.frozen.is_frozen": row(models.is_frozen, model=(VRRAE, MODEL)),
     "models.frozen.check_frozen": row(models.check_frozen, model=(FROZEN, [*MODEL, Bad(VRRAE)])),
     "models.autoencoder.check_images": row(models.check_images, x=(X, images(X)), shape=(S, [])),

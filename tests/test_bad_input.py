@@ -24,7 +24,7 @@ import pytest
 from bad_calls import TABLE, Bad
 
 import vrrae_lab as vl
-from vrrae_lab import checks, nets, training
+from vrrae_lab import checks, nets, train
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -52,7 +52,7 @@ RESULTS = {
     "gaussian.DiagonalGaussian",
     "gaussian.PointMass",
     "papers.Printed",
-    "training.run.History",
+    "train.History",
     "widgets.batch_truncation.BatchTruncation",
     "widgets.explorer.Explorer",
     "widgets.kl.KL",
@@ -89,7 +89,7 @@ def takes_nothing_bad(found: Any) -> bool:
 
 
 def test_every_public_callable_has_a_row() -> None:
-    names = {name: found for module in (vl, training, nets) for name, found in public(module)}
+    names = {name: found for module in (vl, train, nets) for name, found in public(module)}
     wanted = {name for name, found in names.items() if not takes_nothing_bad(found)}
     assert len(wanted) > 130
     without = wanted - set(TABLE) - set(TESTED_ELSEWHERE) - RESULTS

@@ -31,7 +31,9 @@ def uniform(key: Key[Array, ""], shape: tuple[int, ...], limit: float) -> Float[
 
     JAX compiles one for each shape, which takes most of the time that it takes to make a model.
     """
-    ours = jax.random.key_impl(key) == "threefry2x32" and setting("threefry_partitionable") and not setting("enable_x64")
+    ours = (
+        jax.random.key_impl(key) == "threefry2x32" and setting("threefry_partitionable") and not setting("enable_x64")
+    )
     if isinstance(key, jax.core.Tracer) or not ours:
         return jax.random.uniform(key, shape, minval=-limit, maxval=limit)
     pair, size = np.asarray(jax.random.key_data(key)), math.prod(shape)

@@ -39,6 +39,8 @@ from vrrae_lab.models import Autoencoder, Images, as_floats, check_images, train
 from vrrae_lab.models.autoencoder import check_model
 from vrrae_lab.sharding import batch_mesh, check_mesh, local, on_mesh, replicate, split_rows, whole
 
+__all__ = ["Callback", "History", "ResumableCallback", "fit", "one_blas_thread", "steps_in_epochs"]
+
 SECONDS_BETWEEN_REPORTS = 0.5
 
 Stopped = Literal["finished", "interrupted", "diverged"]

@@ -233,12 +233,12 @@ def check_model(model: Autoencoder, name: str = "model") -> None:
 
 def num_parameters(model: Autoencoder) -> int:
     """How many numbers are trained; a frozen basis is not counted."""
-    check_model(model)
     return sum(weights.size for weights in jax.tree.leaves(trainable(model)[0]))
 
 
-def trainable(model: PyTree) -> tuple[PyTree, PyTree]:
+def trainable(model: Autoencoder) -> tuple[PyTree, PyTree]:
     """What is trained of a model, and the rest, which no optimizer sees: a frozen basis too."""
+    check_model(model)
     return eqx.partition(model, eqx.is_inexact_array, is_leaf=lambda part: isinstance(part, FixedBasis))
 
 
