@@ -11,7 +11,8 @@ import optax
 import pytest
 from support import linear_nets
 
-from vrrae_lab import AdaptiveRank, Autoencoder, checkpoint, fit, freeze_basis, losses, models, training
+from vrrae_lab import AdaptiveRank, Autoencoder, History, checkpoint, fit, freeze_basis, losses, models
+from vrrae_lab import train as loop
 from vrrae_lab.adaptive_rank import RankEvent, with_rank
 from vrrae_lab.bottlenecks import FixedBasis
 
@@ -116,7 +117,7 @@ def test_level_is_the_mean_of_the_losses(model: Autoencoder) -> None:
 # ---- in training
 
 
-def train(model: Autoencoder, callback: AdaptiveRank | None, **changes: Any) -> tuple[Autoencoder, training.History]:
+def train(model: Autoencoder, callback: AdaptiveRank | None, **changes: Any) -> tuple[Autoencoder, History]:
     settings = {"loss": LOSS, "optimizer": ADAM, "batch_size": 64, "num_steps": 500}
     return fit(model, images(), key=jax.random.key(1), callback=callback, progress=False, **(settings | changes))
 
@@ -189,7 +190,7 @@ def test_result_does_not_depend_on_how_often_fit_reports(
     adapted: tuple[Autoencoder, AdaptiveRank],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(training.loop, "SECONDS_BETWEEN_REPORTS", seconds_between_reports)
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_REPORTS", seconds_between_reports)
     callback = AdaptiveRank(25, patience=3, tolerance=0.05)
     again, _ = train(model, callback)
     assert callback.log == adapted[1].log

@@ -16,7 +16,8 @@ import plotly.graph_objects as go
 import pytest
 from support import TINY_BUMPS, quick_experiments
 
-from vrrae_lab import checkpoint, data, environment, explore, metrics, models, training
+from vrrae_lab import checkpoint, data, environment, explore, metrics, models
+from vrrae_lab import train as loop
 from vrrae_lab.experiments import EXPERIMENTS, Bumps, Mnist, comparison, record, short_run
 from vrrae_lab.experiments.plan import CENTRED
 from vrrae_lab.train import fit
@@ -474,8 +475,8 @@ def test_run_cut_off_in_the_middle_goes_on_from_there(
 ) -> None:
     """The third of the runs is killed after its second step; nothing that was trained is trained again."""
     monkeypatch.setattr(comparison, "LEAST_BETWEEN_CHECKPOINTS", 1)
-    monkeypatch.setattr(training.loop, "SECONDS_BETWEEN_REPORTS", 0.0)
-    advance, steps = training.run.Run.advance, []
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_REPORTS", 0.0)
+    advance, steps = loop.Run.advance, []
 
     def counted(run: Any, batches: Any) -> float | None:
         steps.append(run.step)
@@ -484,13 +485,13 @@ def test_run_cut_off_in_the_middle_goes_on_from_there(
         return advance(run, batches)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.run.Run, "advance", counted)
+        patch.setattr(loop.Run, "advance", counted)
         with pytest.raises(SystemExit, match="killed"):
             TINY.run(tmp_path, progress=False)
         [unfinished] = (tmp_path / "runs").glob("*.unfinished")
         assert {path.suffix for path in unfinished.iterdir()} == {".ckpt", ".json"}
         steps.clear()
-        patch.setattr(training.run.Run, "advance", lambda run, batches: steps.append(run.step) or advance(run, batches))
+        patch.setattr(loop.Run, "advance", lambda run, batches: steps.append(run.step) or advance(run, batches))
         record = TINY.run(tmp_path, progress=False)
     assert steps[0] == 2 and len(steps) == 8 * TINY.num_steps - 2
     assert not list((tmp_path / "runs").glob("*.unfinished"))
