@@ -16,7 +16,18 @@ import optax
 import pytest
 from support import linear_nets
 
-from vrrae_lab import AdaptiveRank, Autoencoder, Checkpoints, History, ValidationBeta, checkpoints, fit, losses, models
+from vrrae_lab import (
+    AdaptiveRank,
+    Autoencoder,
+    Checkpoints,
+    History,
+    ValidationBeta,
+    array_file,
+    checkpoints,
+    fit,
+    losses,
+    models,
+)
 from vrrae_lab import train as loop
 from vrrae_lab.train import Callback
 from vrrae_lab.validation_beta import BetaEvent
