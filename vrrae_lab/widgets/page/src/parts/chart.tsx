@@ -1,7 +1,7 @@
 // What charts are made of: an SVG as wide as its place, axes and marks. A tone is a colour of the style sheet: "vrrae".
 import type { ComponentChildren, RefObject } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { type Pair, type Scale, scaleLinear, scaleLog, short } from "./scale";
+import { limit, type Pair, type Scale, scaleLinear, scaleLog, short } from "./scale";
 
 export type Place = [x: number, y: number];
 
@@ -151,7 +151,7 @@ interface AxisProps extends AxisLook {
 
 export function AxisBelow({ scale, name, at, grid = 0, ticks = 5, format = short }: AxisProps) {
   const [left, right] = scale.range();
-  const places = Array.isArray(ticks) ? ticks : scale.ticks(Math.min(ticks, (right - left) / 55)); // with room for each
+  const places = Array.isArray(ticks) ? ticks : scale.ticks(limit((right - left) / 55, 3, Math.max(3, ticks))); // with room for each
   return (
     <g aria-hidden="true">
       <path class="hairline" d={`M${left} ${at}H${right}`} />
