@@ -21,7 +21,7 @@ COLAB_TESTS := $(filter-out $(addprefix tests/test_,$(addsuffix .py,aggregate_ma
 # The newest versions need a newer Python: `make newest NEWEST_PYTHON=python3.13`.
 NEWEST_PYTHON ?= python3.13
 NEWEST_INSTALLED := .venv-newest/.installed
-COLAB_NOTEBOOKS := $(foreach number,00 06 08,$(wildcard notebooks/$(number)_*.ipynb))
+COLAB_NOTEBOOKS := $(foreach number,00 07 08,$(wildcard notebooks/$(number)_*.ipynb))
 
 # Notebooks run on this environment's own kernel, whatever kernels the user has installed elsewhere.
 export JUPYTER_PREFER_ENV_PATH := 1
@@ -61,7 +61,7 @@ processors: $(INSTALLED) ## The unit tests as on other processors: OpenBLAS's ke
 
 # Old packages on a new Python warn of what will go; that is not ours to mend. To compile is most of the work, and
 # without optimisation it is soon done.
-colab: $(COLAB_INSTALLED) ## Unit tests and notebooks 00, 06, 08 with the versions that Colab has preinstalled
+colab: $(COLAB_INSTALLED) ## Unit tests and notebooks 00, 07, 08 with the versions that Colab has preinstalled
 	VRRAE_LAB_FAST=1 XLA_FLAGS=--xla_backend_optimization_level=0 .venv-colab/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -o filterwarnings=default \
 		--nbmake --nbmake-kernel=python3 --nbmake-timeout=300 $(COLAB_NOTEBOOKS) $(COLAB_TESTS) $(ARGS)
 

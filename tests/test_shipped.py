@@ -17,7 +17,7 @@ PACKAGE = Path(vl.__file__).parent
 RECORDS = {path.stem for path in (PACKAGE / "records").glob("*.json")}
 MODELS = sorted(path.stem for path in (PACKAGE / "shipped").glob("*.ckpt"))
 EXPERIMENTS = sorted(RECORDS - {*MODELS, "bandwidth_table", "claims"})
-MOST_BYTES = 10_000_000  # of all shipped models, which every installation downloads
+MOST_BYTES = 12_000_000  # of all shipped models, which every installation downloads
 
 # Whatever machine this is, without a network: of MNIST the images in the package, which are of the training set.
 IMAGES = {"bumps": lambda: vl.data.bumps(image_size=32), "digits": vl.data.digits, "mnist": vl.data.mnist_sample}
@@ -51,9 +51,11 @@ def test_models_of_bumps_digits_and_mnist_are_shipped_and_small():
     assert MODELS == [
         "bumps_vae",
         "bumps_vrrae",
+        "digits_avae",
         "digits_rrae",
         "digits_vae",
         "digits_vrrae",
+        "digits_vrrae_avae",
         "mnist_vae",
         "mnist_vrrae",
     ]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from vrrae_lab import display
@@ -89,7 +90,7 @@ def _dropped_energy(latents: np.ndarray, rank: int) -> float:
 
 def _divergence(z: np.ndarray, centres: np.ndarray, bandwidth: float) -> float:
     log_prior = -0.5 * np.sum(z**2 + LOG_2_PI, axis=1)
-    return float(np.mean(KernelDensity(centres, bandwidth).log_density(z) - log_prior))
+    return float(np.mean(KernelDensity(centres, bandwidth).log_density(jnp.asarray(z)) - log_prior))
 
 
 def _error_of_each(x: np.ndarray, x_hat: np.ndarray) -> np.ndarray:
@@ -445,11 +446,11 @@ def check_aggregate_divergence(answer: Callable[[np.ndarray, np.ndarray, float],
             nats.
     """
     z, centres, bandwidth = np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([[1.0, 1.0], [0.0, 0.5], [-1.0, 0.0]]), 0.5
-    log_q = np.asarray(KernelDensity(centres, bandwidth).log_density(z), float)
+    log_q = np.asarray(KernelDensity(centres, bandwidth).log_density(jnp.asarray(z)), np.float64)
     squares, normaliser = (z**2).sum(axis=1), np.log(2 * np.pi)  # that of a Gaussian in two dimensions
     each = log_q + squares / 2 + normaliser
     wanted = each.mean()
-    swapped = np.asarray(KernelDensity(z, bandwidth).log_density(centres), float)
+    swapped = np.asarray(KernelDensity(z, bandwidth).log_density(jnp.asarray(centres)), np.float64)
     found = _asked(answer, z, centres, bandwidth)
     assert np.ndim(found) == 0, f"one number is wanted, but the answer has shape {np.shape(found)}: average the codes"
     for hint, wrong in {

@@ -1,6 +1,6 @@
 """The notebooks as their readers meet them: JupyterLab, a handle, a picture.
 
-03, 07 and 10 train for long before they show widgets that 05 and 04 show too; nbmake runs all of them.
+03, 08 and 11 train for long before they show widgets that 05 and 04 show too; nbmake runs all of them.
 """
 
 import pytest
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.browser
         "04_singular_values_and_beta",
         "05_latent_explorer",
         "06_kernel_density",
+        "07_avae",
         "09_cifar10",
     ],
 )
