@@ -171,8 +171,8 @@ def _documented(constructor: Callable[..., Autoencoder]) -> str:
     """The docstring with arguments, errors and an example, which are the same for all constructors."""
     names = list(inspect.signature(constructor).parameters)
     described = "\n".join(f"        {name}: {ARGUMENTS[name][0]}" for name in names)
-    values = {name: ARGUMENTS[name][1] for name in names if ARGUMENTS[name][1]}
-    call = ", ".join(value if name == "shape" else f"{name}={value}" for name, value in values.items())
+    values = [(name, ARGUMENTS[name][1]) for name in names]
+    call = ", ".join(value if name == "shape" else f"{name}={value}" for name, value in values if value)
     too_large = " or the rank exceeds the latent size" if "rank" in names else ""
     return (
         f"{(constructor.__doc__ or '').rstrip()}\n\n    Args:\n{described}\n\n"
