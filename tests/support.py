@@ -1,6 +1,8 @@
 """What several test modules need."""
 
+import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -149,3 +151,24 @@ def widget_models() -> list[ipywidgets.Widget]:
     """All that live in this process."""
     kept = getattr(ipywidgets.widgets.widget, "_instances", None)  # of version 8
     return list((ipywidgets.Widget.widgets if kept is None else kept).values())
+
+
+@contextmanager
+def compilations() -> Iterator[list[str]]:
+    """The names of the functions that JAX compiles meanwhile."""
+    names: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if found := re.match(r"Compiling (?:jit\()?(\w+)", record.getMessage()):
+                names.append(found[1])
+
+    listener, logger = Listener(), logging.getLogger("jax._src.interpreters.pxla")
+    logger.addHandler(listener)
+    propagate, logger.propagate = logger.propagate, False
+    try:
+        with jax.log_compiles():
+            yield names
+    finally:
+        logger.removeHandler(listener)
+        logger.propagate = propagate

@@ -31,7 +31,7 @@ def contents(tree):
 
 def test_it_is_written_everywhere_and_taken_away_again(tree, monkeypatch):
     before = contents(tree)
-    assert "somebody" not in str(before) and "mybinder.org/v2" not in str(before)
+    assert "somebody/" not in str(before) and "mybinder.org/v2" not in str(before)
     assert set(address.write(URL, tree)) == set(before)
     assert address.address(tree) == URL
     after = contents(tree)
@@ -45,7 +45,7 @@ def test_it_is_written_everywhere_and_taken_away_again(tree, monkeypatch):
         monkeypatch.setattr(notebooks, "address", lambda: "")
         assert len(notebooks.problems(path)) == 1 and "make address" in notebooks.problems(path)[0]
     address.write("https://github.com/another/lab", tree)
-    assert "somebody" not in str(contents(tree))
+    assert "somebody/" not in str(contents(tree))
     address.write("", tree)
     assert contents(tree) == before
 

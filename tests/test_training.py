@@ -1,13 +1,10 @@
 """Training: the order of the data, the update itself, interruption, divergence, and input that is refused."""
 
-import logging
 import os
-import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +16,7 @@ import numpy as np
 import optax
 import pytest
 from optax import contrib
-from support import linear_nets
+from support import compilations, linear_nets
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from vrrae_lab import Autoencoder, Checkpoints, History, compilation, data, fit, interrupts, losses, models
@@ -57,27 +54,6 @@ def assert_same_model(a: Autoencoder, b: Autoencoder) -> None:
 
 def same_model(a: Autoencoder, b: Autoencoder) -> bool:
     return all(map(np.array_equal, jax.tree.leaves(a), jax.tree.leaves(b)))
-
-
-@contextmanager
-def compilations() -> Iterator[list[str]]:
-    """The names of the functions that JAX compiles meanwhile."""
-    names: list[str] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if found := re.match(r"Compiling (?:jit\()?(\w+)", record.getMessage()):
-                names.append(found[1])
-
-    listener, logger = Listener(), logging.getLogger("jax._src.interpreters.pxla")
-    logger.addHandler(listener)
-    propagate, logger.propagate = logger.propagate, False
-    try:
-        with jax.log_compiles():
-            yield names
-    finally:
-        logger.removeHandler(listener)
-        logger.propagate = propagate
 
 
 # ---- what is learned

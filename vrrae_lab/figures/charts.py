@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from vrrae_lab.figures.style import DASHES, INK, MAP, PALETTE, Figure, labelled, looks, number, styled, written
 
 PATH = PALETTE[3]
+LINEAR = {"type": "linear"}
 DECADES = 4  # of a logarithmic axis on each side of 0
 MOST_NUMBERS = 24  # on bars, side by side
 
@@ -147,9 +148,9 @@ def lines(
         if np.isfinite(heights).any():
             sign = f"{DASHES[dash]} " if any(other != "solid" for _, other in styles) else ""
             labels.append((sign + name, float(heights[np.isfinite(heights)][-1]), colour))
-    figure.update_xaxes(title=x_name, **(_logarithmic_axis(np.asarray(x, float)) if log_x else {}))
+    figure.update_xaxes(title=x_name, **(_logarithmic_axis(np.asarray(x, float)) if log_x else LINEAR))
     logarithmic = log_y and not signed
-    figure.update_yaxes(title=quantity, **(_logarithmic_axis(finite) if logarithmic else {}))
+    figure.update_yaxes(title=quantity, **(_logarithmic_axis(finite) if logarithmic else LINEAR))
     if signed:
         powers = [unit * 10**i for i in range(DECADES + 1)]
         ticks = [value for value in [*(-p for p in powers[::-1]), 0, *powers] if finite.min() <= value <= finite.max()]
