@@ -26,7 +26,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from tools.address import address, install_cell, is_install_cell, with_badges
-from vrrae_lab.files import write_text
+from vrrae_lab.files import atomic_file, write_text
 from vrrae_lab.widgets import card
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -107,7 +107,8 @@ def run(path: Path) -> None:
     if (size := len(text.encode())) > MAX_BYTES:
         raise ValueError(f"{path.name} would have {size:,} bytes, at most {MAX_BYTES:,}: show fewer or smaller figures")
     write_text(path, text)
-    _write_picture(nb, path.stem)
+    if path.resolve().parent == NOTEBOOKS:
+        _write_picture(nb, path.stem)
 
 
 def _write_picture(nb: NotebookNode, name: str) -> None:
@@ -115,10 +116,10 @@ def _write_picture(nb: NotebookNode, name: str) -> None:
     found = [output.data for output in _outputs(nb) if "image/png" in output.get("data", {})]
     pictures = [data["image/png"] for data in sorted(found, key=lambda data: PLOTLY in data)]
     if pictures:
-        PICTURES.mkdir(exist_ok=True)
         small = Image.open(io.BytesIO(base64.b64decode(pictures[0]))).convert("RGB")
         small.thumbnail(PICTURE_SIZE)
-        small.quantize(64).save(PICTURES / f"{name}.png", optimize=True)
+        with atomic_file(PICTURES / f"{name}.png") as file:
+            small.quantize(64).save(file, "PNG", optimize=True)
 
 
 def put_posters(nb: NotebookNode) -> None:
